@@ -1,1 +1,53 @@
-//! placeholder
+//! What travels between the servers and the agents: the `.proto` files, the code that prost makes
+//! of them, and the mapping to and from the [domain](drover_domain).
+//!
+//! - [`v1::Envelope`] is what the event bus carries; its payload is a message of the type that its
+//!   name implies ([`name`] lists them).
+//! - [`v1::Command`] and [`v1::Reply`] are what agents are told and what they answer.
+//! - [`v1::ServerFrame`] and [`v1::AgentFrame`] are the frames of an agent's WebSocket.
+//! - [`registration`] holds the JSON by which an agent introduces itself.
+//!
+//! What comes in from outside is checked here, once: a field that does not parse is a
+//! [`Malformed`], never a panic and never a default.
+
+mod container;
+mod envelope;
+mod host;
+pub mod name;
+pub mod registration;
+
+/// The messages of protocol version 1, made by prost.
+pub mod v1 {
+    #![expect(
+        missing_docs,
+        reason = "the documentation of the messages stands in the .proto files"
+    )]
+    include!(concat!(env!("OUT_DIR"), "/drover.v1.rs"));
+}
+
+pub use container::{create_container, seen_ports};
+pub use envelope::{decode_payload, resource};
+
+/// A message from outside that is not of the right form.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    /// The bytes are no such message.
+    #[error("the payload is not a {expected}")]
+    Payload {
+        /// The type of the message.
+        expected: &'static str,
+        /// What prost says.
+        source: prost::DecodeError,
+    },
+    /// A field has a value that it cannot have.
+    #[error("field `{field}` cannot be `{value}`")]
+    Field {
+        /// The name of the field.
+        field: &'static str,
+        /// Its value, shortened.
+        value: String,
+    },
+    /// A field that must be there is not.
+    #[error("field `{0}` is missing")]
+    Missing(&'static str),
+}

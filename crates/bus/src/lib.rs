@@ -1,1 +1,112 @@
-//! placeholder
+//! The event bus: hints between servers, and the commands and replies of agents.
+//!
+//! The bus may lose, repeat and reorder whatever it carries, and it may be wiped while the system
+//! runs. Nothing depends on it but speed: each fact that a hint tells of stands in the database,
+//! where a sweep finds it, and each command that is lost is sent again by the process that waits
+//! for its reply.
+//!
+//! ```text
+//!   publish ----> every subscriber of the subject, and one member of each queue group of it
+//!   request ----> the same; the answers come back: progress any number of times, then one reply
+//! ```
+//!
+//! Two implementations pass one suite ([`conformance`]): [`NatsBus`] over NATS, and [`MemoryBus`] inside
+//! one operating-system process.
+
+pub mod conformance;
+mod memory;
+mod nats;
+mod subject;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use drover_proto::v1::Envelope;
+use tokio::sync::mpsc;
+
+pub use memory::MemoryBus;
+pub use nats::NatsBus;
+pub use subject::{Subject, Subscribe};
+
+/// Carries envelopes from those who publish to those who subscribe.
+#[async_trait]
+pub trait EventBus: Send + Sync + 'static {
+    /// Hands an envelope to the bus. Success says that it was taken, not that it arrived; while the
+    /// bus is out of reach envelopes are dropped and an error says so.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`] when the bus is out of reach.
+    async fn publish(&self, subject: &Subject, envelope: Envelope) -> Result<(), BusError>;
+
+    /// Receives from now on what is published to the subjects. The subscription outlives outages of
+    /// the bus: what is published meanwhile is lost, what comes after is received.
+    ///
+    /// # Errors
+    /// [`BusError::Disconnected`] when the bus has never been reached.
+    async fn subscribe(&self, to: Subscribe) -> Result<Subscription, BusError>;
+
+    /// Publishes an envelope and waits for its reply, at most for `timeout`. Each progress envelope
+    /// on the way is handed to `progress`, if there is one, and is dropped where that is full.
+    ///
+    /// # Errors
+    /// [`BusError::NobodyListens`] at once where the subject has no subscriber,
+    /// [`BusError::TimedOut`], [`BusError::Disconnected`].
+    async fn request(
+        &self,
+        subject: &Subject,
+        envelope: Envelope,
+        timeout: Duration,
+        progress: Option<mpsc::Sender<Envelope>>,
+    ) -> Result<Envelope, BusError>;
+
+    /// Answers a request that was received. An envelope of kind `KIND_PROGRESS` announces more; any
+    /// other is the last answer.
+    ///
+    /// # Errors
+    /// [`BusError::NotARequest`] when nobody asked, [`BusError::Disconnected`].
+    async fn answer(&self, request: &Envelope, answer: Envelope) -> Result<(), BusError>;
+
+    /// Whether the bus is within reach now.
+    fn is_connected(&self) -> bool;
+}
+
+/// Envelopes as they arrive. Ends when the bus is closed for good; dropping it unsubscribes.
+pub struct Subscription {
+    receiver: mpsc::Receiver<Envelope>,
+}
+
+impl Subscription {
+    /// A subscription that yields what is sent to the channel.
+    pub fn new(receiver: mpsc::Receiver<Envelope>) -> Self {
+        Self { receiver }
+    }
+
+    /// The next envelope; none once the bus is closed. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Envelope> {
+        self.receiver.recv().await
+    }
+}
+
+/// Why the bus did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The bus is out of reach.
+    #[error("the event bus is out of reach")]
+    Disconnected {
+        /// What the client of the bus says, if it says anything.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Nobody is subscribed to the subject of a request.
+    #[error("nobody listens to `{0}`")]
+    NobodyListens(String),
+    /// No reply came in time.
+    #[error("no reply within {0:?}")]
+    TimedOut(Duration),
+    /// The envelope that was to be answered is no request.
+    #[error("the envelope expects no answer")]
+    NotARequest,
+    /// The address of the bus, or its credentials, cannot be used.
+    #[error("the event bus cannot be used as configured: {0}")]
+    Configuration(String),
+}

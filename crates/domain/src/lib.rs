@@ -1,1 +1,33 @@
-//! placeholder
+//! What exists in Drover and what may happen to it: identifiers, resources, states, lifecycles,
+//! the decisions of the process engine, and placement.
+//!
+//! The crate is pure. It knows no runtime, no SQL, no wire format and no clock: the present moment
+//! and every random number are arguments. What is decided here is carried out elsewhere, so each
+//! decision can be tested over all its inputs.
+//!
+//! | module | what it decides |
+//! | --- | --- |
+//! | [`resource`] | what a container, host, agent … is, and whether what was asked is sound |
+//! | [`lifecycle`] | which request is allowed in which state, and where it leads |
+//! | [`process`] | the row of a durable process: phase, step, journal, fence, cause |
+//! | [`engine`] | what follows the outcome of a step: next step, wait, retry, end |
+//! | [`write`] | what an intent or a process wants the database to make true, and under which guards |
+//! | [`placement`] | which host takes a container, or why none does |
+
+pub mod engine;
+pub mod fence;
+pub mod id;
+pub mod lifecycle;
+pub mod placement;
+pub mod process;
+pub mod resource;
+pub mod state;
+pub mod timestamp;
+pub mod write;
+
+pub use fence::Fence;
+pub use id::{ProcessId, ResourceId, ServerId};
+pub use process::{Phase, Process};
+pub use resource::{Resource, ResourceRef, ResourceType};
+pub use state::State;
+pub use timestamp::Timestamp;

@@ -1,0 +1,171 @@
+//! What follows each outcome.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::process::Cause;
+use crate::resource::{ContainerSpec, ContainerStatus};
+use crate::write::{Asked, Intent};
+
+fn moment(now: i64) -> Moment {
+    Moment {
+        now: Timestamp::from_millis(now),
+        jitter: 1.0,
+        successor: ProcessId::new(uuid::Uuid::from_u128(99)),
+        lease: Duration::from_secs(10),
+    }
+}
+
+fn asked(request: Request) -> Asked {
+    Asked {
+        request,
+        force: false,
+        process: ProcessId::new(uuid::Uuid::from_u128(1)),
+        cause: Cause::default(),
+        now: Timestamp::from_millis(0),
+    }
+}
+
+fn container(start: bool) -> Resource {
+    let spec = ContainerSpec {
+        image: "x".into(),
+        start,
+        ..ContainerSpec::default()
+    };
+    Resource {
+        id: ResourceId::new(uuid::Uuid::from_u128(2)),
+        project: None,
+        name: "web".into(),
+        description: String::new(),
+        labels: BTreeMap::new(),
+        metadata: serde_json::Map::new(),
+        state: State::Requested,
+        version: 0,
+        host: None,
+        created: Timestamp::from_millis(0),
+        updated: Timestamp::from_millis(0),
+        removed: None,
+        details: Details::Container {
+            spec: Box::new(spec),
+            status: Box::new(ContainerStatus::default()),
+        },
+    }
+}
+
+fn running(start: bool) -> (Process, Resource) {
+    let intent = Intent::to_create(container(start), asked(Request::Create)).unwrap();
+    let process = Process {
+        phase: Phase::Running,
+        ..intent.process
+    };
+    (process, intent.resource)
+}
+
+/// Runs all steps of a process with success and gives the last write.
+fn run_to_end(mut process: Process, mut resource: Resource) -> (ProcessWrite, Next) {
+    loop {
+        let step = process.next_step().unwrap();
+        let (write, next) = advance(&process, &resource, step, Outcome::done(), moment(5));
+        if next != Next::Continue {
+            return (write, next);
+        }
+        process = write.process;
+        if let Some((changed, _)) = write.resource {
+            resource = changed;
+        }
+    }
+}
+
+#[test]
+fn a_create_without_start_ends_created() {
+    let (process, resource) = running(false);
+    let (write, next) = run_to_end(process, resource);
+    assert_eq!(next, Next::End);
+    assert_eq!(write.resource.unwrap().0.state, State::Created);
+    assert_eq!(write.process.phase, Phase::Done);
+    assert!(write.successor.is_none());
+}
+
+#[test]
+fn a_create_with_start_is_followed_by_a_start_that_is_already_owned() {
+    let (process, resource) = running(true);
+    let (write, next) = run_to_end(process, resource);
+    assert_eq!(next, Next::Chain);
+    let successor = write.successor.unwrap();
+    assert_eq!(write.process.successor, Some(successor.id));
+    assert_eq!(
+        (successor.request, successor.phase),
+        (Request::Start, Phase::Running)
+    );
+    let states: Vec<State> = write.passed.iter().map(|passed| passed.state).collect();
+    assert_eq!(states, [State::Created, State::Starting]);
+    let (resource, expected) = write.resource.unwrap();
+    assert_eq!(resource.state, State::Starting);
+    assert_eq!(resource.version, expected + 2);
+    assert_eq!(write.passed[1].version, resource.version);
+}
+
+#[test]
+fn a_step_is_tried_again_until_its_budget_is_spent() {
+    let (mut process, resource) = running(true);
+    let budget = process.definition().unwrap().attempts;
+    for attempt in 1..=budget {
+        let outcome = Outcome::Retry(Failure::new("no luck"));
+        let (write, next) = advance(&process, &resource, Step::Place, outcome, moment(5));
+        if attempt < budget {
+            assert_eq!((write.process.phase, next), (Phase::Waiting, Next::Rest));
+            assert_eq!(write.process.attempts(), attempt);
+            assert!(write.process.run_after > Timestamp::from_millis(5));
+            process = write.process;
+        } else {
+            assert_eq!((write.process.phase, next), (Phase::Failed, Next::End));
+            let (resource, _) = write.resource.unwrap();
+            assert_eq!(resource.state, State::Error);
+            let Details::Container { status, .. } = resource.details else {
+                panic!()
+            };
+            assert_eq!(status.error.as_deref(), Some("no luck"));
+        }
+    }
+}
+
+#[test]
+fn a_wait_past_the_deadline_is_a_failure_that_says_what_was_waited_for() {
+    let (process, resource) = running(true);
+    let late = moment(process.deadline.millis());
+    let wait = Outcome::Wait {
+        reason: "the agent is away".into(),
+        delay: Duration::from_secs(1),
+        waits_for: Some(WaitsFor::Room),
+    };
+    let (early, _) = advance(&process, &resource, Step::Place, wait.clone(), moment(5));
+    assert_eq!(early.process.phase, Phase::Waiting);
+    assert_eq!(early.process.attempts(), 0);
+    let (write, _) = advance(&process, &resource, Step::Place, wait, late);
+    assert_eq!(write.process.phase, Phase::Failed);
+    assert!(write.process.message.unwrap().contains("the agent is away"));
+}
+
+#[test]
+fn a_finished_step_is_not_run_again() {
+    let (process, resource) = running(true);
+    let (write, next) = advance(&process, &resource, Step::Place, Outcome::done(), moment(5));
+    assert_eq!(next, Next::Continue);
+    assert_eq!(write.process.next_step(), Some(Step::CreateOnHost));
+    assert!(
+        write.resource.is_none(),
+        "nothing changed about the container"
+    );
+}
+
+#[test]
+fn an_intent_moves_the_resource_at_once() {
+    let mut resource = container(true);
+    resource.state = State::Starting;
+    resource.version = 7;
+    let intent = Intent::to_change(resource, asked(Request::Stop)).unwrap();
+    assert_eq!(intent.expected, Some(7));
+    assert_eq!(intent.resource.version, 8);
+    assert_eq!(intent.resource.state, State::Stopping);
+    assert_eq!(intent.process.origin, State::Starting);
+}

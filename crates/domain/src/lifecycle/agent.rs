@@ -1,0 +1,23 @@
+//! The lifecycle of an agent: it registers, is heard, and goes with its host.
+
+use std::time::Duration;
+
+use super::{Lifecycle, ProcessDefinition, Request, Step};
+use crate::{ResourceType, State};
+
+pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
+    resource_type: ResourceType::Agent,
+    initial: State::Registering,
+    processes: &[ProcessDefinition {
+        request: Request::Register,
+        from: &[State::Registering, State::Error],
+        may_be_forced: false,
+        via: State::Registering,
+        done: State::Active,
+        steps: &[Step::Greet],
+        deadline: Duration::from_secs(10 * 60),
+        attempts: 4,
+        is_action: false,
+    }],
+    reports: &[],
+};

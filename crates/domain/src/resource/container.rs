@@ -1,0 +1,154 @@
+//! Containers: what can be asked of one, and what is seen of it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::validation::{self, Invalid};
+use crate::ResourceId;
+
+/// What was asked of a container. Unknown fields are refused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContainerSpec {
+    /// The image to run, as `name`, `name:tag` or `name@digest`.
+    pub image: String,
+    /// Replaces the image's entry point, if not empty.
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
+    /// Replaces the image's command, if not empty.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Environment variables beside those of the image.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// The directory in which the command starts, absolute; the image's if absent.
+    #[serde(default)]
+    pub working_dir: Option<String>,
+    /// The user, as `name`, `uid` or `uid:gid`; the image's if absent.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Ports of the container to publish on the host.
+    #[serde(default)]
+    pub ports: Vec<Port>,
+    /// Limits, reserved on the host.
+    #[serde(default)]
+    pub resources: ResourceLimits,
+    /// Networks to join; Docker's default bridge if empty.
+    #[serde(default)]
+    pub networks: Vec<NetworkAttachment>,
+    /// Wishes about the host.
+    #[serde(default)]
+    pub placement: ContainerPlacement,
+    /// Whether to start the container once it is created.
+    #[serde(default = "yes")]
+    pub start: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl ContainerSpec {
+    /// Checks what the types alone do not say.
+    ///
+    /// # Errors
+    /// The first field that is not sound, with what is wrong with it.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        validation::validate_container(self)
+    }
+}
+
+/// A port of the container, published on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Port {
+    /// The address of the host to listen on; all of them if absent.
+    #[serde(default)]
+    pub host_ip: Option<IpAddr>,
+    /// The port of the host; a free one is chosen if absent.
+    #[serde(default)]
+    pub host_port: Option<u16>,
+    /// The port inside the container.
+    pub container_port: u16,
+    /// The protocol.
+    #[serde(default)]
+    pub protocol: Protocol,
+}
+
+/// The protocol of a port.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// `tcp` or `udp`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// Limits of a container. What is set is also reserved on its host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResourceLimits {
+    /// Memory in MiB; unlimited if absent. Docker's least is 6.
+    #[serde(default, rename = "memoryMiB")]
+    pub memory_mib: Option<u32>,
+    /// Thousandths of one CPU; unlimited if absent.
+    #[serde(default)]
+    pub cpu_millis: Option<u32>,
+}
+
+/// A network that a container joins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NetworkAttachment {
+    /// `bridge`, `host` or `none`.
+    pub network: String,
+}
+
+/// Wishes about the host of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContainerPlacement {
+    /// The one host that may take it.
+    #[serde(default)]
+    pub host_id: Option<ResourceId>,
+    /// Labels that its host must have.
+    #[serde(default)]
+    pub host_labels: BTreeMap<String, String>,
+}
+
+/// What was seen of a container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerStatus {
+    /// The id that the runtime gave it; none while it does not exist there.
+    #[serde(default)]
+    pub runtime_id: Option<String>,
+    /// The exit code of its last run, if that ended.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// The ports as they are bound, with those that the runtime chose.
+    #[serde(default)]
+    pub bound_ports: Vec<Port>,
+    /// Its address on its first network.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// Why the last intent failed, in words for a person.
+    #[serde(default)]
+    pub error: Option<String>,
+}

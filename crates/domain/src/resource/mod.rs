@@ -1,0 +1,257 @@
+//! Resources: everything that a person or a program can name over the API.
+//!
+//! All resources share one set of fields ([`Resource`]); what only one type has stands in its
+//! [`Details`]: the `spec` is what was asked, the `status` what was seen. The fields of both are
+//! shown side by side by the API, so no name may stand in both.
+
+mod agent;
+mod container;
+mod host;
+mod registration_token;
+mod validation;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+pub use agent::{AgentSpec, AgentStatus};
+pub use container::{
+    ContainerPlacement, ContainerSpec, ContainerStatus, NetworkAttachment, Port, Protocol,
+    ResourceLimits,
+};
+pub use host::{Capacity, HostFacts, HostSpec, HostStatus};
+pub use registration_token::{RegistrationTokenSpec, RegistrationTokenStatus};
+pub use validation::{Invalid, validate_labels, validate_name};
+
+use crate::{ResourceId, State, Timestamp};
+
+macro_rules! resource_types {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal, $plural:literal,)*) => {
+        /// The type of a resource.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub enum ResourceType {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ResourceType {
+            /// Every type there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in the singular, as in the `type` field.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The name in the plural, as in the address of the collection.
+            pub const fn plural(self) -> &'static str {
+                match self { $(Self::$variant => $plural,)* }
+            }
+        }
+    };
+}
+
+resource_types! {
+    /// A container on a host.
+    Container = "container", "containers",
+    /// A machine that runs containers.
+    Host = "host", "hosts",
+    /// The program on a host that acts for Drover.
+    Agent = "agent", "agents",
+    /// What lets an agent introduce itself.
+    RegistrationToken = "registrationToken", "registrationTokens",
+    /// A set of resources that belong together and are hidden from other projects.
+    Project = "project", "projects",
+}
+
+impl fmt::Display for ResourceType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// The text names no type of resource.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a type of resource")]
+pub struct UnknownResourceType(pub String);
+
+impl FromStr for ResourceType {
+    type Err = UnknownResourceType;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|resource_type| resource_type.as_str() == text)
+            .ok_or_else(|| UnknownResourceType(text.to_owned()))
+    }
+}
+
+/// Type and id: all that a lock, a hint or a command needs to name a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResourceRef {
+    /// The type.
+    pub resource_type: ResourceType,
+    /// The id.
+    pub id: ResourceId,
+}
+
+impl fmt::Display for ResourceRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.resource_type, self.id)
+    }
+}
+
+/// Grows by one with every write of a resource: its ETag, and what compare-and-set compares.
+pub type Version = i64;
+
+/// A resource as the database has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    /// Its id.
+    pub id: ResourceId,
+    /// The project that it belongs to; none for what belongs to the installation (hosts, agents).
+    pub project: Option<ResourceId>,
+    /// A name for people; need not be unique.
+    pub name: String,
+    /// What it is for, in a person's words.
+    pub description: String,
+    /// Labels to select it by.
+    pub labels: BTreeMap<String, String>,
+    /// Whatever a client wants to keep beside it; Drover never looks inside.
+    pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// Its state.
+    pub state: State,
+    /// Its version.
+    pub version: Version,
+    /// The host that it lives on, once placed.
+    pub host: Option<ResourceId>,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub updated: Timestamp,
+    /// When it was removed.
+    pub removed: Option<Timestamp>,
+    /// What only its type has.
+    pub details: Details,
+}
+
+impl Resource {
+    /// The type.
+    pub fn resource_type(&self) -> ResourceType {
+        self.details.resource_type()
+    }
+
+    /// Type and id.
+    pub fn reference(&self) -> ResourceRef {
+        ResourceRef {
+            resource_type: self.resource_type(),
+            id: self.id,
+        }
+    }
+}
+
+/// The fields that only one type of resource has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Details {
+    /// A container.
+    Container {
+        /// What was asked.
+        spec: Box<ContainerSpec>,
+        /// What was seen.
+        status: Box<ContainerStatus>,
+    },
+    /// A host.
+    Host {
+        /// What was asked.
+        spec: HostSpec,
+        /// What was seen.
+        status: Box<HostStatus>,
+    },
+    /// An agent.
+    Agent {
+        /// What was asked.
+        spec: AgentSpec,
+        /// What was seen.
+        status: AgentStatus,
+    },
+    /// A registration token.
+    RegistrationToken {
+        /// What was asked.
+        spec: RegistrationTokenSpec,
+        /// What was seen.
+        status: RegistrationTokenStatus,
+    },
+    /// A project has no fields of its own yet.
+    Project,
+}
+
+impl Details {
+    /// The type that has these fields.
+    pub fn resource_type(&self) -> ResourceType {
+        match self {
+            Self::Container { .. } => ResourceType::Container,
+            Self::Host { .. } => ResourceType::Host,
+            Self::Agent { .. } => ResourceType::Agent,
+            Self::RegistrationToken { .. } => ResourceType::RegistrationToken,
+            Self::Project => ResourceType::Project,
+        }
+    }
+
+    /// Spec and status as JSON objects, for a database or for the API.
+    ///
+    /// # Errors
+    /// Never for values that came out of [`Details::decode`] or out of the API; a map with keys
+    /// that are no text would be refused.
+    pub fn encode(&self) -> Result<(serde_json::Value, serde_json::Value), serde_json::Error> {
+        fn both(
+            spec: &impl Serialize,
+            status: &impl Serialize,
+        ) -> Result<(serde_json::Value, serde_json::Value), serde_json::Error> {
+            Ok((serde_json::to_value(spec)?, serde_json::to_value(status)?))
+        }
+        match self {
+            Self::Container { spec, status } => both(spec, status),
+            Self::Host { spec, status } => both(spec, status),
+            Self::Agent { spec, status } => both(spec, status),
+            Self::RegistrationToken { spec, status } => both(spec, status),
+            Self::Project => both(
+                &serde_json::Map::<String, serde_json::Value>::new(),
+                &serde_json::Map::new(),
+            ),
+        }
+    }
+
+    /// Restores what [`Details::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the JSON is not of the type's shape.
+    pub fn decode(
+        resource_type: ResourceType,
+        spec: serde_json::Value,
+        status: serde_json::Value,
+    ) -> Result<Self, serde_json::Error> {
+        use serde_json::from_value;
+        Ok(match resource_type {
+            ResourceType::Container => Self::Container {
+                spec: from_value(spec)?,
+                status: from_value(status)?,
+            },
+            ResourceType::Host => Self::Host {
+                spec: from_value(spec)?,
+                status: from_value(status)?,
+            },
+            ResourceType::Agent => Self::Agent {
+                spec: from_value(spec)?,
+                status: from_value(status)?,
+            },
+            ResourceType::RegistrationToken => Self::RegistrationToken {
+                spec: from_value(spec)?,
+                status: from_value(status)?,
+            },
+            ResourceType::Project => Self::Project,
+        })
+    }
+}

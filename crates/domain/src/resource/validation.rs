@@ -1,0 +1,291 @@
+//! What must hold of a request beyond the types of its fields.
+//!
+//! The limits are those of Docker where Docker has one, and otherwise such that a row stays small.
+
+use std::collections::BTreeMap;
+
+use super::ContainerSpec;
+
+/// A field that is not sound.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Invalid {
+    /// The path of the field, as `ports[0].hostPort`.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Invalid {
+    /// Names the field and what is wrong with it.
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The most characters of a name.
+const NAME_LIMIT: usize = 128;
+/// The most characters of an image's name; Docker's own limit for a repository name is 255.
+const IMAGE_LIMIT: usize = 512;
+/// The most labels, and the most characters of a key and of a value.
+const LABELS_LIMIT: usize = 64;
+const LABEL_KEY_LIMIT: usize = 128;
+const LABEL_VALUE_LIMIT: usize = 1_024;
+/// The least memory that Docker gives to a container, in MiB.
+const LEAST_MEMORY_MIB: u32 = 6;
+/// Labels of this prefix are Drover's own.
+const RESERVED_LABELS: &str = "drover.";
+
+/// Checks a name for people: not too long, nothing that a terminal would act on.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn validate_name(name: &str) -> Result<(), Invalid> {
+    if name.chars().count() > NAME_LIMIT {
+        return Err(Invalid::new(
+            "name",
+            format!("is longer than {NAME_LIMIT} characters"),
+        ));
+    }
+    no_control_characters("name", name)
+}
+
+/// Checks labels.
+///
+/// # Errors
+/// The first label that is not sound.
+pub fn validate_labels(labels: &BTreeMap<String, String>) -> Result<(), Invalid> {
+    if labels.len() > LABELS_LIMIT {
+        return Err(Invalid::new(
+            "labels",
+            format!("are more than {LABELS_LIMIT}"),
+        ));
+    }
+    for (key, value) in labels {
+        let field = format!("labels.{}", key.escape_default());
+        if key.is_empty() || key.chars().count() > LABEL_KEY_LIMIT {
+            return Err(Invalid::new(
+                field,
+                format!("a key has 1 to {LABEL_KEY_LIMIT} characters"),
+            ));
+        }
+        if key.starts_with(RESERVED_LABELS) {
+            return Err(Invalid::new(
+                field,
+                "keys that begin with `drover.` are Drover's own",
+            ));
+        }
+        if value.chars().count() > LABEL_VALUE_LIMIT {
+            return Err(Invalid::new(
+                field,
+                format!("a value has at most {LABEL_VALUE_LIMIT} characters"),
+            ));
+        }
+        no_control_characters(&field, key)?;
+        no_control_characters(&field, value)?;
+    }
+    Ok(())
+}
+
+pub(super) fn validate_container(spec: &ContainerSpec) -> Result<(), Invalid> {
+    validate_image(&spec.image)?;
+    for key in spec.environment.keys() {
+        if key.is_empty() || key.contains(['=', '\0']) {
+            return Err(Invalid::new(
+                format!("environment.{}", key.escape_default()),
+                "the name of a variable is not empty and has no `=`",
+            ));
+        }
+    }
+    let texts = spec
+        .environment
+        .values()
+        .chain(&spec.entrypoint)
+        .chain(&spec.command);
+    if texts.into_iter().any(|text| text.contains('\0')) {
+        return Err(Invalid::new(
+            "command",
+            "has a NUL character, which no process can be given",
+        ));
+    }
+    if spec
+        .working_dir
+        .as_deref()
+        .is_some_and(|directory| !directory.starts_with('/'))
+    {
+        return Err(Invalid::new("workingDir", "is not absolute"));
+    }
+    if spec.user.as_deref().is_some_and(str::is_empty) {
+        return Err(Invalid::new(
+            "user",
+            "is empty; leave it out for the image's own",
+        ));
+    }
+    validate_ports(spec)?;
+    if spec
+        .resources
+        .memory_mib
+        .is_some_and(|memory| memory < LEAST_MEMORY_MIB)
+    {
+        return Err(Invalid::new(
+            "resources.memoryMiB",
+            format!("is less than {LEAST_MEMORY_MIB}, the least that Docker gives"),
+        ));
+    }
+    if spec.resources.cpu_millis == Some(0) {
+        return Err(Invalid::new(
+            "resources.cpuMillis",
+            "is 0; leave it out for no limit",
+        ));
+    }
+    validate_networks(spec)
+}
+
+fn validate_image(image: &str) -> Result<(), Invalid> {
+    if image.is_empty() {
+        return Err(Invalid::new("image", "is empty"));
+    }
+    if image.chars().count() > IMAGE_LIMIT {
+        return Err(Invalid::new(
+            "image",
+            format!("is longer than {IMAGE_LIMIT} characters"),
+        ));
+    }
+    let is_allowed = |letter: char| {
+        letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-' | '/' | ':' | '@')
+    };
+    if !image.chars().all(is_allowed) {
+        return Err(Invalid::new(
+            "image",
+            "has a character that no image's name can have",
+        ));
+    }
+    Ok(())
+}
+
+fn validate_ports(spec: &ContainerSpec) -> Result<(), Invalid> {
+    for (index, port) in spec.ports.iter().enumerate() {
+        if port.container_port == 0 {
+            return Err(Invalid::new(
+                format!("ports[{index}].containerPort"),
+                "is 0; a port is 1 to 65535",
+            ));
+        }
+        if port.host_port == Some(0) {
+            return Err(Invalid::new(
+                format!("ports[{index}].hostPort"),
+                "is 0; leave it out to have a free one chosen",
+            ));
+        }
+        let clashes = spec.ports[..index].iter().any(|earlier| {
+            port.host_port.is_some()
+                && earlier.host_port == port.host_port
+                && earlier.protocol == port.protocol
+                && (earlier.host_ip == port.host_ip
+                    || earlier.host_ip.is_none()
+                    || port.host_ip.is_none())
+        });
+        if clashes {
+            return Err(Invalid::new(
+                format!("ports[{index}].hostPort"),
+                "is published twice by this container",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn validate_networks(spec: &ContainerSpec) -> Result<(), Invalid> {
+    if spec.networks.len() > 1 {
+        return Err(Invalid::new(
+            "networks",
+            "more than one network cannot be joined yet",
+        ));
+    }
+    for (index, attachment) in spec.networks.iter().enumerate() {
+        if !matches!(attachment.network.as_str(), "bridge" | "host" | "none") {
+            return Err(Invalid::new(
+                format!("networks[{index}].network"),
+                "is not one of `bridge`, `host`, `none`",
+            ));
+        }
+        if attachment.network != "bridge" && !spec.ports.is_empty() {
+            return Err(Invalid::new(
+                "ports",
+                format!("cannot be published in network `{}`", attachment.network),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn no_control_characters(field: &str, text: &str) -> Result<(), Invalid> {
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::new(field, "has a control character"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Port;
+
+    fn sound() -> ContainerSpec {
+        serde_json::from_str(r#"{"image": "drover/hello:1.0"}"#).unwrap()
+    }
+
+    fn port(host_port: u16) -> Port {
+        serde_json::from_value(serde_json::json!({"containerPort": 80, "hostPort": host_port}))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_container_needs_no_more_than_an_image() {
+        assert_eq!(sound().validate(), Ok(()));
+        assert!(sound().start);
+    }
+
+    #[test]
+    fn each_unsound_field_is_named() {
+        let cases: [(&str, fn(&mut ContainerSpec)); 9] = [
+            ("image", |spec| spec.image.clear()),
+            ("image", |spec| spec.image = "two words".into()),
+            ("workingDir", |spec| {
+                spec.working_dir = Some("relative".into())
+            }),
+            ("user", |spec| spec.user = Some(String::new())),
+            ("ports[1].hostPort", |spec| {
+                spec.ports = vec![port(80), port(80)]
+            }),
+            ("ports[0].hostPort", |spec| spec.ports = vec![port(0)]),
+            ("resources.memoryMiB", |spec| {
+                spec.resources.memory_mib = Some(5)
+            }),
+            ("resources.cpuMillis", |spec| {
+                spec.resources.cpu_millis = Some(0)
+            }),
+            ("command", |spec| spec.command = vec!["a\0b".into()]),
+        ];
+        for (field, spoil) in cases {
+            let mut spec = sound();
+            spoil(&mut spec);
+            assert_eq!(spec.validate().unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn labels_of_drover_cannot_be_forged() {
+        let labels = [("drover.container.id".to_owned(), "x".to_owned())].into();
+        assert!(validate_labels(&labels).is_err());
+    }
+
+    #[test]
+    fn a_name_with_an_escape_sequence_is_refused() {
+        assert!(validate_name("web\u{1b}[2J").is_err());
+        assert!(validate_name("wéb 1").is_ok());
+    }
+}

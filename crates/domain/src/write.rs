@@ -1,0 +1,165 @@
+//! What the database is asked to make true, and under which guards.
+//!
+//! An [`Intent`] comes from the API: a resource that is new or moves to a transitional state,
+//! and the process that will take it from there. A [`ProcessWrite`] comes from the owner of a
+//! process: the process as it should stand, and the resource as it should stand with it. Both say
+//! the rows whole; the guards say what must still be true of the rows that they replace:
+//!
+//! - the resource has the version that was read;
+//! - the process still runs under the writer's fence.
+//!
+//! A write whose guards do not hold changes nothing.
+
+use crate::lifecycle::{self, Refusal, Request};
+use crate::process::{Cause, Process};
+use crate::resource::{Capacity, Port, Version};
+use crate::{Fence, Phase, ProcessId, Resource, ResourceId, State, Timestamp};
+
+/// A state that a resource passed, for the change log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// The state.
+    pub state: State,
+    /// The version at which it had it.
+    pub version: Version,
+}
+
+/// What a client wants to be true from now on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// The resource as it should stand.
+    pub resource: Resource,
+    /// The version that the resource must still have; none if it is new.
+    pub expected: Option<Version>,
+    /// The process that carries the intent out.
+    pub process: Process,
+    /// The states that the resource passes with this intent.
+    pub passed: Vec<Passed>,
+}
+
+/// What an intent needs to know beside the resource.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What is asked.
+    pub request: Request,
+    /// Whether it is forced.
+    pub force: bool,
+    /// The id for the process.
+    pub process: ProcessId,
+    /// Who asks.
+    pub cause: Cause,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+impl Intent {
+    /// The intent that a new resource be made. The resource is in the initial state of its type.
+    ///
+    /// # Errors
+    /// When the lifecycle does not allow the request in that state.
+    pub fn to_create(resource: Resource, asked: Asked) -> Result<Self, Refusal> {
+        let mut intent = Self::to_change(resource, asked)?;
+        intent.expected = None;
+        Ok(intent)
+    }
+
+    /// The intent that a resource which exists be changed. Whatever process is at work on it is
+    /// superseded.
+    ///
+    /// # Errors
+    /// When the lifecycle does not allow the request in the resource's state.
+    pub fn to_change(mut resource: Resource, asked: Asked) -> Result<Self, Refusal> {
+        let Asked {
+            request,
+            force,
+            process,
+            cause,
+            now,
+        } = asked;
+        let lifecycle = lifecycle::of(resource.resource_type());
+        let transition = lifecycle.decide(resource.state, request, force)?;
+        let definition = transition.definition;
+        let expected = Some(resource.version);
+        resource.state = definition.via;
+        resource.version += 1;
+        resource.updated = now;
+        let process = Process {
+            id: process,
+            request,
+            resource: resource.reference(),
+            project: resource.project,
+            phase: Phase::Queued,
+            origin: transition.origin,
+            force,
+            journal: Vec::new(),
+            run_after: now,
+            deadline: now.after(definition.deadline),
+            priority: 0,
+            fence: Fence::NONE,
+            server: None,
+            cause,
+            parent: None,
+            successor: None,
+            message: None,
+            waits_for: None,
+            created: now,
+            started: None,
+            finished: None,
+        };
+        let passed = vec![Passed {
+            state: resource.state,
+            version: resource.version,
+        }];
+        Ok(Self {
+            resource,
+            expected,
+            process,
+            passed,
+        })
+    }
+}
+
+/// A change of what is reserved on hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReservationChange {
+    /// The container takes room on a host. Refused if the host has too little by now.
+    Take {
+        /// The host.
+        host: ResourceId,
+        /// How much of it.
+        amount: Capacity,
+        /// Ports of the host; those without a number take nothing.
+        ports: Vec<Port>,
+    },
+    /// The container gives back whatever it took.
+    Release,
+}
+
+/// What the owner of a process wants to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessWrite {
+    /// The process as it should stand. Its fence is the guard: a row that does not run under just
+    /// this fence is not touched.
+    pub process: Process,
+    /// The resource as it should stand, with the version that it must still have.
+    pub resource: Option<(Resource, Version)>,
+    /// What changes about reservations.
+    pub reservation: Option<ReservationChange>,
+    /// A process that follows from this one and is owned by the same server at once.
+    pub successor: Option<Process>,
+    /// The states that the resource passes with this write.
+    pub passed: Vec<Passed>,
+}
+
+/// What became of a [`ProcessWrite`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It was committed.
+    Committed,
+    /// The process is not ours any more: another server claimed it, or it was ended.
+    NotOurs,
+    /// The resource was written by somebody else: read it again and decide anew.
+    VersionMoved,
+    /// The host has no room left for the reservation.
+    NoRoom,
+}

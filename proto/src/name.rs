@@ -1,0 +1,16 @@
+//! The names of envelopes, and the type of the payload of each.
+
+/// A process is ready to be claimed. The resource is the one that it works on; the payload is the
+/// process's id as text.
+pub const PROCESS_READY: &str = "process.ready";
+/// A process is finished. The payload is its id as text.
+pub const PROCESS_ENDED: &str = "process.ended";
+/// The change log has grown. No payload.
+pub const CHANGED: &str = "changed";
+/// A [`Command`](crate::v1::Command) to an agent; answered by [`Reply`](crate::v1::Reply)s.
+pub const AGENT_COMMAND: &str = "agent.command";
+/// A [`HostReport`](crate::v1::HostReport); answered by a
+/// [`ReportAnswer`](crate::v1::ReportAnswer).
+pub const HOST_REPORT: &str = "host.report";
+/// An agent has connected. The resource is its host.
+pub const HOST_CONNECTED: &str = "host.connected";
