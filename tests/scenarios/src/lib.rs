@@ -1,1 +1,31 @@
-//! placeholder
+//! Real servers for black-box scenarios.
+//!
+//! A scenario runs Drover's executables against PostgreSQL, NATS, etcd and Docker as they are
+//! installed on a host, and looks at them from outside only. This library owns what such a test
+//! has to own: ports, folders and child processes. Its rules:
+//!
+//! - **Nothing is shared.** Each server has a port and a folder of its own, so that scenarios run
+//!   side by side, in one process or in many.
+//! - **Nothing is left behind.** A guard ends its process and removes its folder when it is
+//!   dropped; a test runner that is killed takes its children along, by the kernel's word.
+//! - **Nothing is waited for blindly.** [`until::until`] looks until a condition holds or a
+//!   deadline passes, and then says what it saw last.
+//!
+//! ```text
+//!   ports ---> process ---> postgres | nats | etcd | (Drover's own executables)
+//!                  until <-------'
+//!   docker: the engine of this machine, cleared of a test's containers by their label
+//! ```
+//!
+//! A test fails with a panic (`unwrap`, `assert`), not with an `Err` that it returns: only a
+//! panic lets the guards print the end of their logs.
+
+pub mod docker;
+pub mod etcd;
+pub mod http;
+pub mod nats;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+mod program;
+pub mod until;
