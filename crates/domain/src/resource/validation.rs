@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn each_unsound_field_is_named() {
-        let cases: [(&str, fn(&mut ContainerSpec)); 9] = [
+        type Spoil = fn(&mut ContainerSpec);
+        let cases: [(&str, Spoil); 9] = [
             ("image", |spec| spec.image.clear()),
             ("image", |spec| spec.image = "two words".into()),
             ("workingDir", |spec| {
