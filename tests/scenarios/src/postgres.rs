@@ -186,7 +186,7 @@ impl Owner {
     fn program(&self, name: &str) -> Program {
         let program = Program::new(name, format!("{BINARIES}/{name}"));
         match &self.user {
-            Some(user) => program.as_user(user.name.clone()),
+            Some(user) => program.as_user(user.clone()),
             None => program,
         }
     }
@@ -252,7 +252,7 @@ async fn make_template(owner: &Owner, making: &Path, finished: &Path) -> Result<
         &format!("{BINARIES}/postgres"),
     ]);
     if let Some(user) = &owner.user {
-        create = create.as_user(user.name.clone());
+        create = create.as_user(user.clone());
     }
     output(create, TEMPLATE_WITHIN).await?;
     fs::rename(making, finished).context("putting the template in place")?;

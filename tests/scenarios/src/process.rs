@@ -290,7 +290,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut dump = Program::new("dump", "/usr/bin/setpriv").argument("--dump");
         if nix::unistd::Uid::effective().is_root() {
-            dump = dump.as_user("nobody");
+            let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+            dump = dump.as_user(nobody);
         }
         let mut process = dump.start(folder.path()).unwrap();
         assert!(process.wait(SOON).await.unwrap().success());
@@ -305,18 +306,28 @@ mod tests {
     async fn a_child_outlives_the_thread_that_asked_for_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
-        let script = "echo ready; exec sleep 300";
-        let asking = thread::spawn(move || shell(script).start(&path).unwrap());
-        let mut process = asking.join().unwrap();
-        // The kernel's signal would have been sent before the join returned or never.
-        until("the program is ready", SOON, || {
-            let (alive, log) = (process.ensure_running(), process.log());
-            async move {
-                alive?;
-                log.contains("ready")
-                    .then_some(())
-                    .ok_or_else(|| anyhow!("{log:?}"))
-            }
+        let asking = thread::spawn(move || {
+            let process = shell("echo ready; exec sleep 300").start(&path).unwrap();
+            // Until the kernel knows whose end is the child's, the thread must not end.
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
+            let ready = until("the program is ready", SOON, || {
+                let log = process.log();
+                async move {
+                    log.contains("ready")
+                        .then_some(())
+                        .ok_or_else(|| anyhow!("{log:?}"))
+                }
+            });
+            runtime.unwrap().block_on(ready).unwrap();
+            (process, nix::unistd::gettid())
+        });
+        let (mut process, thread) = asking.join().unwrap();
+        until("the end of the thread", SOON, || async move {
+            let gone = !Path::new(&format!("/proc/self/task/{thread}")).exists();
+            gone.then_some(())
+                .ok_or_else(|| anyhow!("it is still there"))
         })
         .await
         .unwrap();

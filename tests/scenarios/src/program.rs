@@ -16,6 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::unistd::User;
 
 use crate::process::Process;
 
@@ -27,7 +28,7 @@ pub struct Program {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     removed_environment: Vec<String>,
-    user: Option<String>,
+    user: Option<User>,
 }
 
 impl Program {
@@ -76,9 +77,20 @@ impl Program {
 
     /// Runs the program as another user, which only root may ask for.
     #[must_use]
-    pub fn as_user(mut self, user: impl Into<String>) -> Self {
-        self.user = Some(user.into());
+    pub fn as_user(mut self, user: User) -> Self {
+        self.user = Some(user);
         self
+    }
+
+    /// The arguments of `setpriv` that make it the program's user.
+    fn identity(&self) -> Vec<String> {
+        // By number: a user's group need not have the user's name (`nobody` is in `nogroup`).
+        self.user.as_ref().map_or_else(Vec::new, |user| {
+            let (user, group) = (user.uid.to_string(), user.gid.to_string());
+            ["--reuid", &user, "--regid", &group, "--clear-groups"]
+                .map(str::to_owned)
+                .to_vec()
+        })
     }
 
     /// Starts the program, with its output appended to `<name>.log` in `log_folder`.
@@ -104,10 +116,7 @@ impl Program {
             .try_clone()
             .context("sharing the log between stdout and stderr")?;
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]);
-        if let Some(user) = &self.user {
-            command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
-        }
+        command.args(["--pdeathsig", "KILL"]).args(self.identity());
         command.arg("--").arg(&self.path).args(&self.arguments);
         for name in &self.removed_environment {
             command.env_remove(name);
@@ -137,20 +146,19 @@ fn open_log(log: &Path) -> Result<File> {
 /// # Errors
 /// When it cannot be run, fails, or takes longer than `within` (it is killed then).
 pub async fn output(program: Program, within: Duration) -> Result<String> {
-    let mut command = match &program.user {
-        None => tokio::process::Command::new(&program.path),
-        Some(user) => {
-            let mut command = tokio::process::Command::new("setpriv");
-            command.args(["--reuid", user, "--regid", user, "--clear-groups", "--"]);
-            command.arg(&program.path);
-            command
-        }
-    };
+    let mut command = tokio::process::Command::new("setpriv");
+    command
+        .args(program.identity())
+        .arg("--")
+        .arg(&program.path);
     command
         .args(&program.arguments)
         .current_dir("/")
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    for name in &program.removed_environment {
+        command.env_remove(name);
+    }
     command.envs(program.environment);
     let name = program.name;
     let ended = tokio::time::timeout(within, command.output())
