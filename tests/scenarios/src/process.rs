@@ -216,6 +216,21 @@ mod tests {
         Program::new("shell", "/bin/sh").arguments(["-c", script])
     }
 
+    /// Waits until the program has written `text`.
+    async fn says(process: &mut Process, text: &str) {
+        until(text, SOON, || {
+            let (alive, log) = (process.ensure_running(), process.log());
+            async move {
+                alive?;
+                log.contains(text)
+                    .then_some(())
+                    .ok_or_else(|| anyhow!("it says {log:?}"))
+            }
+        })
+        .await
+        .unwrap();
+    }
+
     fn kernel_state(process: u32) -> Option<char> {
         let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         stat.rsplit(") ").next()?.chars().next()
@@ -226,16 +241,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = "trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
         let mut process = shell(script).start(folder.path()).unwrap();
-        until("the program is ready", SOON, || {
-            let log = process.log();
-            async move {
-                log.contains("ready")
-                    .then_some(())
-                    .ok_or_else(|| anyhow!("{log:?}"))
-            }
-        })
-        .await
-        .unwrap();
+        says(&mut process, "ready").await;
         let status = process.stop_gently(SOON).await.unwrap();
         assert_eq!(status.code(), Some(3));
         assert!(process.log().ends_with("bye\n"));
@@ -307,20 +313,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         let asking = thread::spawn(move || {
-            let process = shell("echo ready; exec sleep 300").start(&path).unwrap();
+            let script = "trap 'echo alive' USR1; echo ready; while :; do sleep 0.01; done";
+            let mut process = shell(script).start(&path).unwrap();
             // Until the kernel knows whose end is the child's, the thread must not end.
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build();
-            let ready = until("the program is ready", SOON, || {
-                let log = process.log();
-                async move {
-                    log.contains("ready")
-                        .then_some(())
-                        .ok_or_else(|| anyhow!("{log:?}"))
-                }
-            });
-            runtime.unwrap().block_on(ready).unwrap();
+            runtime.unwrap().block_on(says(&mut process, "ready"));
             (process, nix::unistd::gettid())
         });
         let (mut process, thread) = asking.join().unwrap();
@@ -331,7 +330,9 @@ mod tests {
         })
         .await
         .unwrap();
-        assert!(process.is_running().unwrap());
+        // A child that was sent its death has no time left to answer.
+        process.signal(Signal::SIGUSR1).unwrap();
+        says(&mut process, "alive").await;
     }
 
     #[test]
