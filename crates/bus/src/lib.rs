@@ -14,18 +14,22 @@
 //! one operating-system process.
 
 pub mod conformance;
+mod inbox;
 mod memory;
 mod nats;
+mod nats_options;
 mod subject;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use drover_proto::v1::Envelope;
+use prost::Message;
 use tokio::sync::mpsc;
 
 pub use memory::MemoryBus;
 pub use nats::NatsBus;
+pub use nats_options::NatsOptions;
 pub use subject::{Subject, Subscribe};
 
 /// Carries envelopes from those who publish to those who subscribe.
@@ -35,14 +39,15 @@ pub trait EventBus: Send + Sync + 'static {
     /// bus is out of reach envelopes are dropped and an error says so.
     ///
     /// # Errors
-    /// [`BusError::Disconnected`] when the bus is out of reach.
+    /// [`BusError::Disconnected`] when the bus is out of reach, [`BusError::TooLarge`].
     async fn publish(&self, subject: &Subject, envelope: Envelope) -> Result<(), BusError>;
 
     /// Receives from now on what is published to the subjects. The subscription outlives outages of
-    /// the bus: what is published meanwhile is lost, what comes after is received.
+    /// the bus: what is published meanwhile is lost, what comes after is received. It may also be
+    /// made during an outage.
     ///
     /// # Errors
-    /// [`BusError::Disconnected`] when the bus has never been reached.
+    /// [`BusError::Disconnected`] when the bus was closed for good.
     async fn subscribe(&self, to: Subscribe) -> Result<Subscription, BusError>;
 
     /// Publishes an envelope and waits for its reply, at most for `timeout`. Each progress envelope
@@ -50,7 +55,8 @@ pub trait EventBus: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`BusError::NobodyListens`] at once where the subject has no subscriber,
-    /// [`BusError::TimedOut`], [`BusError::Disconnected`].
+    /// [`BusError::TimedOut`], [`BusError::Disconnected`] (also when the bus went out of reach while
+    /// the answer was awaited), [`BusError::TooLarge`].
     async fn request(
         &self,
         subject: &Subject,
@@ -63,7 +69,8 @@ pub trait EventBus: Send + Sync + 'static {
     /// other is the last answer.
     ///
     /// # Errors
-    /// [`BusError::NotARequest`] when nobody asked, [`BusError::Disconnected`].
+    /// [`BusError::NotARequest`] when nobody asked, [`BusError::Disconnected`],
+    /// [`BusError::TooLarge`].
     async fn answer(&self, request: &Envelope, answer: Envelope) -> Result<(), BusError>;
 
     /// Whether the bus is within reach now.
@@ -87,6 +94,18 @@ impl Subscription {
     }
 }
 
+/// The size in bytes that no encoded envelope may exceed: what NATS takes unless told otherwise.
+pub const LARGEST_ENVELOPE: usize = 1024 * 1024;
+
+/// Refuses an envelope that the bus cannot carry.
+fn check_size(envelope: &Envelope) -> Result<(), BusError> {
+    let bytes = envelope.encoded_len();
+    if bytes > LARGEST_ENVELOPE {
+        return Err(BusError::TooLarge { bytes });
+    }
+    Ok(())
+}
+
 /// Why the bus did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
@@ -106,6 +125,12 @@ pub enum BusError {
     /// The envelope that was to be answered is no request.
     #[error("the envelope expects no answer")]
     NotARequest,
+    /// The envelope is larger than [`LARGEST_ENVELOPE`].
+    #[error("an envelope of {bytes} bytes is too large for the event bus")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+    },
     /// The address of the bus, or its credentials, cannot be used.
     #[error("the event bus cannot be used as configured: {0}")]
     Configuration(String),

@@ -59,27 +59,42 @@ pub struct Subscribe {
 impl Subscribe {
     /// Processes that are ready; each goes to one process server.
     pub fn processes_ready() -> Self {
-        Self { pattern: "drover.v1.process.*".to_owned(), group: Some(PROCESS_SERVERS) }
+        Self {
+            pattern: "drover.v1.process.*".to_owned(),
+            group: Some(PROCESS_SERVERS),
+        }
     }
 
     /// Processes that have ended; each goes to everyone.
     pub fn processes_ended() -> Self {
-        Self { pattern: "drover.v1.ended.*".to_owned(), group: None }
+        Self {
+            pattern: "drover.v1.ended.*".to_owned(),
+            group: None,
+        }
     }
 
     /// News of the change log; to everyone.
     pub fn changed() -> Self {
-        Self { pattern: "drover.v1.changed".to_owned(), group: None }
+        Self {
+            pattern: "drover.v1.changed".to_owned(),
+            group: None,
+        }
     }
 
     /// Commands to the agent of one host.
     pub fn host_commands(host: ResourceId) -> Self {
-        Self { pattern: Subject::host_command(host).0, group: None }
+        Self {
+            pattern: Subject::host_command(host).0,
+            group: None,
+        }
     }
 
     /// Reports of every agent; each goes to one process server.
     pub fn host_reports() -> Self {
-        Self { pattern: "drover.v1.report.*".to_owned(), group: Some(PROCESS_SERVERS) }
+        Self {
+            pattern: "drover.v1.report.*".to_owned(),
+            group: Some(PROCESS_SERVERS),
+        }
     }
 
     /// The pattern.
