@@ -1,1 +1,34 @@
-//! placeholder
+//! The steps that bring a database to the schema that the store expects, and nothing else.
+//!
+//! Steps are only ever added. A step runs in a transaction of its own where the database can do
+//! that, and running all of them on a database that is up to date changes nothing.
+//!
+//! Columns that hold a moment hold milliseconds since 1970 as a big integer: that orders alike in
+//! every database. Tables whose rows are rewritten with each transition carry no plain index on a
+//! column that transitions change, since dead index entries slow batched writes down several times;
+//! partial indexes over what is unfinished cost little.
+
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::{MigrationTrait, async_trait};
+
+mod m0001_resources;
+mod m0002_processes;
+mod m0003_changes;
+mod m0004_placement;
+mod m0005_credentials;
+
+/// All steps, in order.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m0001_resources::Migration),
+            Box::new(m0002_processes::Migration),
+            Box::new(m0003_changes::Migration),
+            Box::new(m0004_placement::Migration),
+            Box::new(m0005_credentials::Migration),
+        ]
+    }
+}

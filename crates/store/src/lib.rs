@@ -1,1 +1,91 @@
-//! placeholder
+//! The only SQL of Drover: one concrete [`Store`] over PostgreSQL or SQLite.
+//!
+//! The database is the only truth. Everything that changes it comes here in one of three forms,
+//! and each of them is one transaction that carries its change records with it:
+//!
+//! ```text
+//!   Intent        from the API          resource + process + change         guard: version
+//!   Claim         from a process server process gets owner and fence        guard: fence grows
+//!   ProcessWrite  from its owner        process + resource + reservation    guards: fence, version
+//! ```
+//!
+//! Round trips and commits cost, rows hardly do. So intents and writes that arrive together are
+//! committed together ([`group`]): whatever has gathered while the last transaction was under way
+//! becomes the next one, with statements of many rows and without any timer. Each caller is told
+//! its own outcome, the same as if it had been alone. Within a transaction rows are locked in one
+//! order everywhere (resources, then processes, then host rooms; each by id), so that transactions
+//! wait for one another and never deadlock.
+//!
+//! What differs between databases stands in one folder, `dialect`. Entities are private: what goes
+//! in and comes out are the types of the [domain](drover_domain).
+
+mod changes;
+mod claims;
+pub mod clock;
+mod connection;
+mod credentials;
+mod dialect;
+mod entities;
+mod epochs;
+mod error;
+pub mod fresh;
+mod group;
+mod hosts;
+mod intents;
+mod processes;
+mod registration;
+mod reservations;
+mod resources;
+mod writes;
+
+use drover_domain::write::{Intent, ProcessWrite, Written};
+use sea_orm::DatabaseConnection;
+
+pub use changes::{Change, ChangeFilter, Position, UnknownPosition};
+pub use claims::{Claim, Claimed, Ready};
+pub use connection::StoreOptions;
+pub use credentials::{CredentialKind, Issued, Presented, Role, Verified};
+pub use error::StoreError;
+pub use intents::Accepted;
+pub use processes::ProcessFilter;
+pub use registration::{Registered, Registering, RegistrationError};
+pub use resources::ResourceFilter;
+
+use group::Group;
+
+/// The database. Cheap to clone; clones share connections and groups.
+#[derive(Clone)]
+pub struct Store {
+    /// Every transaction that writes. On SQLite one connection, so that writers queue here rather
+    /// than fail there.
+    writer: DatabaseConnection,
+    /// Everything else.
+    reader: DatabaseConnection,
+    intents: Group<Intent, Accepted>,
+    writes: Group<ProcessWrite, Written>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Commits an intent, together with others that arrive at the same time.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database cannot be reached: the intent was not
+    /// committed, but for one case that nobody can tell apart, a connection lost during the commit.
+    pub async fn accept(&self, intent: Intent) -> Result<Accepted, StoreError> {
+        self.intents.submit(intent).await
+    }
+
+    /// Commits what the owner of a process wants written, together with others.
+    ///
+    /// # Errors
+    /// As [`Store::accept`].
+    pub async fn commit(&self, write: ProcessWrite) -> Result<Written, StoreError> {
+        self.writes.submit(write).await
+    }
+}

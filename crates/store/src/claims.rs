@@ -1,0 +1,206 @@
+//! Claiming processes, and finding those that nobody works on.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use drover_domain::process::WaitsFor;
+use drover_domain::{
+    Fence, Phase, Process, ProcessId, Resource, ResourceId, ResourceRef, ServerId, Timestamp,
+};
+use sea_orm::entity::prelude::Uuid;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::entities::{process, resource};
+use crate::{Store, StoreError, dialect};
+
+/// A process that some server should try to claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ready {
+    /// The process.
+    pub process: ProcessId,
+    /// What it works on, and what is to be locked first.
+    pub resource: ResourceRef,
+}
+
+/// A claim, made under the lock of the resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// The process.
+    pub process: ProcessId,
+    /// The fence that came with the lock.
+    pub fence: Fence,
+}
+
+/// A process that is ours now, with its resource.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// The process, with our fence.
+    pub process: Process,
+    /// The resource as it stands.
+    pub resource: Resource,
+}
+
+/// Processes that are woken at once by one event; the sweep finds the others.
+const WOKEN_AT_ONCE: u64 = 1_000;
+
+impl Store {
+    /// Claims processes for a server. A claim fails, and its answer is `None`, when the process is
+    /// finished, not yet due, or was claimed under a higher fence.
+    ///
+    /// # Errors
+    /// When the database cannot be reached; no process was claimed then, or the claim is taken up
+    /// by the sweep.
+    pub async fn claim(
+        &self,
+        claims: &[Claim],
+        server: ServerId,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Option<Claimed>>, StoreError> {
+        let transaction = dialect::begin(&self.writer).await?;
+        let ids: BTreeSet<Uuid> = claims.iter().map(|claim| claim.process.uuid()).collect();
+        let rows = process::Entity::find()
+            .filter(process::Column::Id.is_in(ids))
+            .filter(process::Column::Phase.is_in(process::UNFINISHED))
+            .order_by_asc(process::Column::Id)
+            .lock_exclusive()
+            .all(&transaction)
+            .await?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let process = Process::try_from(row)?;
+            found.insert(process.id, process);
+        }
+        let mut ours: Vec<Option<Process>> = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let process = found.remove(&claim.process);
+            ours.push(process.and_then(|process| take(process, *claim, server, now, lease)));
+        }
+        let rewritten: Result<Vec<_>, _> =
+            ours.iter().flatten().map(process::Model::active).collect();
+        let rewritten = rewritten?;
+        let resources: BTreeSet<Uuid> = ours
+            .iter()
+            .flatten()
+            .map(|process| process.resource.id.uuid())
+            .collect();
+        if rewritten.is_empty() {
+            transaction.rollback().await?;
+            return Ok(claims.iter().map(|_| None).collect());
+        }
+        process::Entity::insert_many(rewritten)
+            .on_conflict(process::rewrite())
+            .exec_without_returning(&transaction)
+            .await?;
+        let rows = resource::Entity::find()
+            .filter(resource::Column::Id.is_in(resources))
+            .all(&transaction)
+            .await?;
+        transaction.commit().await?;
+
+        let mut resources = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let resource = Resource::try_from(row)?;
+            resources.insert(resource.id, resource);
+        }
+        let claimed = ours.into_iter().map(|process| {
+            let process = process?;
+            let resource = resources.remove(&process.resource.id)?;
+            Some(Claimed { process, resource })
+        });
+        Ok(claimed.collect())
+    }
+
+    /// Processes that are due and that nobody is known to work on: queued, waiting past their
+    /// moment, or running under a claim that is older than a lease.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn due(&self, now: Timestamp, limit: u64) -> Result<Vec<Ready>, StoreError> {
+        let rows = process::Entity::find()
+            .select_only()
+            .columns([
+                process::Column::Id,
+                process::Column::ResourceType,
+                process::Column::ResourceId,
+            ])
+            .filter(process::Column::Phase.is_in(process::UNFINISHED))
+            .filter(process::Column::RunAfter.lte(now.millis()))
+            .order_by_asc(process::Column::RunAfter)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        rows.into_iter().map(ready).collect()
+    }
+
+    /// Makes those due that wait for something which has happened.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn wake(
+        &self,
+        waits_for: WaitsFor,
+        now: Timestamp,
+    ) -> Result<Vec<Ready>, StoreError> {
+        let rows: Vec<(Uuid, String, Uuid)> = process::Entity::find()
+            .select_only()
+            .columns([
+                process::Column::Id,
+                process::Column::ResourceType,
+                process::Column::ResourceId,
+            ])
+            .filter(process::Column::Phase.eq(Phase::Waiting.as_str()))
+            .filter(process::Column::WaitsFor.eq(waits_for.to_string()))
+            .order_by_asc(process::Column::RunAfter)
+            .limit(WOKEN_AT_ONCE)
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        process::Entity::update_many()
+            .col_expr(process::Column::RunAfter, Expr::value(now.millis()))
+            .filter(process::Column::Id.is_in(rows.iter().map(|(id, ..)| *id)))
+            .filter(process::Column::Phase.eq(Phase::Waiting.as_str()))
+            .filter(process::Column::RunAfter.gt(now.millis()))
+            .exec(&self.writer)
+            .await?;
+        rows.into_iter().map(ready).collect()
+    }
+}
+
+fn take(
+    mut process: Process,
+    claim: Claim,
+    server: ServerId,
+    now: Timestamp,
+    lease: Duration,
+) -> Option<Process> {
+    let is_asleep = process.phase == Phase::Waiting && process.run_after > now;
+    if process.fence >= claim.fence || is_asleep {
+        return None;
+    }
+    process.phase = Phase::Running;
+    process.fence = claim.fence;
+    process.server = Some(server);
+    process.run_after = now.after(lease);
+    process.waits_for = None;
+    process.started.get_or_insert(now);
+    Some(process)
+}
+
+fn ready((id, resource_type, resource_id): (Uuid, String, Uuid)) -> Result<Ready, StoreError> {
+    let resource_type = resource_type
+        .parse()
+        .map_err(|error| StoreError::unreadable("process", error))?;
+    Ok(Ready {
+        process: ProcessId::new(id),
+        resource: ResourceRef {
+            resource_type,
+            id: ResourceId::new(resource_id),
+        },
+    })
+}

@@ -1,0 +1,142 @@
+//! Connecting, and bringing the schema up to date.
+
+use std::time::Duration;
+
+use drover_migrations::{Migrator, MigratorTrait};
+use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
+use tracing::log::LevelFilter;
+
+use crate::group::Group;
+use crate::{Store, StoreError, intents, writes};
+
+/// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
+/// its commit to reach the disk, the next one gathers.
+const POSTGRES_LANES: usize = 2;
+
+/// Where the database is and how to use it.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// `postgres://…` or `sqlite://PATH`. May hold a password, so it is never logged.
+    pub url: String,
+    /// The most connections to PostgreSQL.
+    pub connections: u32,
+    /// How long to wait for a connection before the database counts as out of reach.
+    pub patience: Duration,
+}
+
+impl StoreOptions {
+    /// The usual options for an address.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            connections: 16,
+            patience: Duration::from_secs(2),
+        }
+    }
+}
+
+impl Store {
+    /// Prepares to use a database. PostgreSQL need not be up yet: each call connects as needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Configuration`] when the address is of no known kind,
+    /// [`StoreError::Unavailable`] when a file cannot be opened.
+    pub async fn connect(options: &StoreOptions) -> Result<Self, StoreError> {
+        let is_sqlite = options.url.starts_with("sqlite:");
+        if !is_sqlite && !options.url.starts_with("postgres") {
+            return Err(StoreError::Configuration(
+                "the address begins with neither `postgres://` nor `sqlite://`".to_owned(),
+            ));
+        }
+        let (writer, reader, lanes) = if is_sqlite {
+            let writer = connect_sqlite(options, 1).await?;
+            (writer, connect_sqlite(options, 4).await?, 1)
+        } else {
+            let both = connect_postgres(options).await?;
+            (both.clone(), both, POSTGRES_LANES)
+        };
+        let for_intents = writer.clone();
+        let for_writes = writer.clone();
+        Ok(Self {
+            intents: Group::start(lanes, move |batch| {
+                let database = for_intents.clone();
+                async move { intents::accept(&database, &batch).await }
+            }),
+            writes: Group::start(lanes, move |batch| {
+                let database = for_writes.clone();
+                async move { writes::commit(&database, &batch).await }
+            }),
+            writer,
+            reader,
+        })
+    }
+
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be reached or refuses a step.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(Migrator::up(&self.writer, None).await?)
+    }
+
+    /// Whether the database answers and its schema is up to date.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn is_ready(&self) -> Result<bool, StoreError> {
+        if self.reader.get_database_backend() == DatabaseBackend::Sqlite {
+            self.reader.ping().await?;
+        }
+        Ok(Migrator::get_pending_migrations(&self.reader)
+            .await?
+            .is_empty())
+    }
+
+    /// Waits for what is under way and closes the connections.
+    ///
+    /// # Errors
+    /// When a connection cannot be closed in order; it is gone all the same.
+    pub async fn close(self) -> Result<(), StoreError> {
+        drop(self.intents);
+        drop(self.writes);
+        self.writer.close().await?;
+        self.reader.close().await?;
+        Ok(())
+    }
+}
+
+async fn connect_postgres(options: &StoreOptions) -> Result<DatabaseConnection, StoreError> {
+    let mut connect = ConnectOptions::new(&options.url);
+    connect
+        .max_connections(options.connections)
+        .acquire_timeout(options.patience)
+        .connect_timeout(options.patience)
+        .connect_lazy(true)
+        .test_before_acquire(false)
+        .sqlx_logging_level(LevelFilter::Trace);
+    Ok(Database::connect(connect).await?)
+}
+
+async fn connect_sqlite(
+    options: &StoreOptions,
+    connections: u32,
+) -> Result<DatabaseConnection, StoreError> {
+    let mut connect = ConnectOptions::new(&options.url);
+    connect
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(30))
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .sqlx_logging_level(LevelFilter::Trace)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+            sqlite
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                // An intent that was answered with 202 survives the loss of power.
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(Duration::from_secs(5))
+        });
+    Ok(Database::connect(connect).await?)
+}

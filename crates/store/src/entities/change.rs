@@ -1,0 +1,22 @@
+//! `change`.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "change")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub position: i64,
+    pub transaction: i64,
+    pub resource_type: String,
+    pub resource_id: Uuid,
+    pub project_id: Option<Uuid>,
+    pub state: String,
+    pub version: i64,
+    pub at: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,95 @@
+//! Why the database did not do what it was asked.
+
+use std::sync::Arc;
+
+use sea_orm::{DbErr, RuntimeErr};
+
+/// An error of the store.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, or is going down or coming up. The same call may succeed
+    /// later.
+    #[error("the database is out of reach")]
+    Unavailable {
+        /// What the driver says.
+        #[source]
+        source: Arc<DbErr>,
+    },
+    /// The database refused a statement that it should have taken.
+    #[error("the database refused a statement")]
+    Refused {
+        /// What the driver says.
+        #[source]
+        source: Arc<DbErr>,
+    },
+    /// A row holds something that this release does not understand.
+    #[error("a row of `{table}` cannot be read: {reason}")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+    /// The address of the database cannot be used.
+    #[error("the database cannot be used as configured: {0}")]
+    Configuration(String),
+}
+
+impl StoreError {
+    /// Whether the database itself cannot be reached.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Closed)
+    }
+
+    pub(crate) fn unreadable(table: &'static str, reason: impl ToString) -> Self {
+        Self::Unreadable {
+            table,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if is_out_of_reach(&error) {
+            Self::Unavailable {
+                source: Arc::new(error),
+            }
+        } else {
+            Self::Refused {
+                source: Arc::new(error),
+            }
+        }
+    }
+}
+
+fn is_out_of_reach(error: &DbErr) -> bool {
+    match error {
+        DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            is_driver_out_of_reach(error)
+        }
+        _ => false,
+    }
+}
+
+fn is_driver_out_of_reach(error: &sea_orm::SqlxError) -> bool {
+    use sea_orm::SqlxError;
+    match error {
+        SqlxError::Io(_)
+        | SqlxError::Tls(_)
+        | SqlxError::Protocol(_)
+        | SqlxError::PoolTimedOut
+        | SqlxError::PoolClosed
+        | SqlxError::WorkerCrashed => true,
+        // SQLSTATE classes of PostgreSQL: 08 connection, 53 out of resources (connections, disk),
+        // 57P shutdown or start of the server. Retrying later is all that helps with each.
+        SqlxError::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P")
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,149 @@
+//! Group commit: what arrives together is committed together.
+//!
+//! ```text
+//!   submit --+
+//!   submit --+--> queue --> lane: takes what has gathered, one transaction, an outcome for each
+//!   submit --+              lane: the same, while the first waits for its commit
+//! ```
+//!
+//! There is no timer: an idle store commits a lone item at once, a busy one commits as many as came
+//! in during the last transaction, up to [`LARGEST`]. When a transaction is refused for a reason
+//! that is not the database's absence, its items are tried one by one, so that an item which
+//! cannot be committed spoils nothing for its neighbours.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::StoreError;
+
+/// The most items of one transaction. A batch of 100 rows costs about what three single writes
+/// cost; beyond some hundreds the gain is small and the wait grows.
+const LARGEST: usize = 200;
+/// Items that can wait before those who submit have to.
+const QUEUE: usize = 4_096;
+
+type Answer<R> = oneshot::Sender<Result<R, StoreError>>;
+type Gathered<T, R> = Arc<Mutex<mpsc::Receiver<(T, Answer<R>)>>>;
+
+/// Gathers items of one kind.
+pub(crate) struct Group<T, R> {
+    queue: mpsc::Sender<(T, Answer<R>)>,
+}
+
+impl<T, R> Clone for Group<T, R> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+        }
+    }
+}
+
+impl<T, R> Group<T, R>
+where
+    T: Clone + Send + Sync + 'static,
+    R: Send + 'static,
+{
+    /// Starts so many lanes that hand batches to `flush`. They end when the last clone of the group
+    /// is dropped. `flush` answers each item of the batch, in order.
+    pub(crate) fn start<F, Flushed>(lanes: usize, flush: F) -> Self
+    where
+        F: Fn(Vec<T>) -> Flushed + Clone + Send + Sync + 'static,
+        Flushed: Future<Output = Result<Vec<R>, StoreError>> + Send + 'static,
+    {
+        let (queue, gathered) = mpsc::channel(QUEUE);
+        let gathered = Arc::new(Mutex::new(gathered));
+        for _ in 0..lanes {
+            tokio::spawn(run_lane(gathered.clone(), flush.clone()));
+        }
+        Self { queue }
+    }
+
+    /// Hands over one item and waits for its outcome.
+    pub(crate) async fn submit(&self, item: T) -> Result<R, StoreError> {
+        let (answer, outcome) = oneshot::channel();
+        self.queue
+            .send((item, answer))
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+async fn run_lane<T, R, F, Flushed>(gathered: Gathered<T, R>, flush: F)
+where
+    T: Clone,
+    F: Fn(Vec<T>) -> Flushed,
+    Flushed: Future<Output = Result<Vec<R>, StoreError>>,
+{
+    loop {
+        let mut batch = Vec::new();
+        // The lock is held while the queue is empty: the other lanes have nothing to do either.
+        if gathered.lock().await.recv_many(&mut batch, LARGEST).await == 0 {
+            return;
+        }
+        let (items, answers): (Vec<T>, Vec<Answer<R>>) = batch.into_iter().unzip();
+        match flush(items.clone()).await {
+            Ok(outcomes) => {
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    // Whoever asked may have gone; what was committed stays committed.
+                    drop(answer.send(Ok(outcome)));
+                }
+            }
+            Err(error) if answers.len() == 1 || error.is_unavailable() => {
+                for answer in answers {
+                    drop(answer.send(Err(error.clone())));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, items = items.len(), "batch refused, tried one by one");
+                for (item, answer) in items.into_iter().zip(answers) {
+                    let outcome = flush(vec![item])
+                        .await
+                        .and_then(|mut outcomes| outcomes.pop().ok_or(StoreError::Closed));
+                    drop(answer.send(outcome));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_arrives_together_is_flushed_together_and_answered_apart() {
+        let flushes = Arc::new(AtomicUsize::new(0));
+        let counter = flushes.clone();
+        let group = Group::start(1, move |batch: Vec<usize>| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            async move {
+                tokio::task::yield_now().await;
+                Ok(batch.into_iter().map(|item| item * 2).collect())
+            }
+        });
+        let answers = futures::future::join_all((0..100).map(|item| group.submit(item))).await;
+        for (item, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.unwrap(), item * 2);
+        }
+        assert!(flushes.load(Ordering::Relaxed) < 50);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_refused_spoils_nothing_for_the_others() {
+        let group = Group::start(1, |batch: Vec<usize>| async move {
+            if batch.contains(&3) {
+                return Err(StoreError::unreadable("test", "three"));
+            }
+            Ok(batch)
+        });
+        let answers = futures::future::join_all((0..10).map(|item| group.submit(item))).await;
+        for (item, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.is_ok(), item != 3);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Committing intents: the resource, its process and its change record in one transaction.
+
+use std::collections::{BTreeSet, HashMap};
+
+use drover_domain::write::Intent;
+use drover_domain::{Phase, Process, ProcessId, ResourceId};
+use sea_orm::entity::prelude::Uuid;
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use crate::entities::{process, resource};
+use crate::{StoreError, changes, dialect};
+
+/// What became of an intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It was committed. A process that was at work on the resource was ended in its favour.
+    Committed {
+        /// That process.
+        superseded: Option<ProcessId>,
+    },
+    /// The resource was written since it was read, or is gone: read it again and decide anew.
+    VersionMoved,
+}
+
+/// Commits intents in one transaction, each with its own outcome.
+pub(crate) async fn accept(
+    database: &DatabaseConnection,
+    intents: &[Intent],
+) -> Result<Vec<Accepted>, StoreError> {
+    let transaction = dialect::begin(database).await?;
+    let outcomes = accept_within(&transaction, intents).await?;
+    transaction.commit().await?;
+    Ok(outcomes)
+}
+
+/// The same inside a transaction that has more to do.
+pub(crate) async fn accept_within(
+    transaction: &DatabaseTransaction,
+    intents: &[Intent],
+) -> Result<Vec<Accepted>, StoreError> {
+    let mut versions = lock_versions(transaction, intents).await?;
+    let mut accepted = Vec::new();
+    let mut outcomes = Vec::with_capacity(intents.len());
+    for intent in intents {
+        let known = versions.get(&intent.resource.id).copied();
+        let is_current = intent.expected.is_none() || known == intent.expected;
+        if is_current {
+            versions.insert(intent.resource.id, intent.resource.version);
+            accepted.push(intent);
+        }
+        outcomes.push(match is_current {
+            true => Accepted::Committed { superseded: None },
+            false => Accepted::VersionMoved,
+        });
+    }
+    let superseded = supersede(transaction, &accepted).await?;
+    insert(transaction, &accepted).await?;
+    for (intent, outcome) in intents.iter().zip(&mut outcomes) {
+        if let Accepted::Committed { superseded: ended } = outcome {
+            *ended = superseded.get(&intent.process.id).copied();
+        }
+    }
+    Ok(outcomes)
+}
+
+/// Locks the resources that exist and are to change.
+async fn lock_versions(
+    transaction: &DatabaseTransaction,
+    intents: &[Intent],
+) -> Result<HashMap<ResourceId, i64>, StoreError> {
+    let existing: BTreeSet<Uuid> = intents
+        .iter()
+        .filter(|intent| intent.expected.is_some())
+        .map(|intent| intent.resource.id.uuid())
+        .collect();
+    lock_resources(transaction, existing).await
+}
+
+/// Locks resources in the order of their ids and tells their versions.
+pub(crate) async fn lock_resources(
+    transaction: &DatabaseTransaction,
+    ids: BTreeSet<Uuid>,
+) -> Result<HashMap<ResourceId, i64>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Uuid, i64)> = resource::Entity::find()
+        .select_only()
+        .columns([resource::Column::Id, resource::Column::Version])
+        .filter(resource::Column::Id.is_in(ids))
+        .order_by_asc(resource::Column::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, version)| (ResourceId::new(id), version))
+        .collect())
+}
+
+/// Ends the unfinished processes of resources that have a newer intent, and tells for the process
+/// of each intent which one it ended.
+async fn supersede(
+    transaction: &DatabaseTransaction,
+    intents: &[&Intent],
+) -> Result<HashMap<ProcessId, ProcessId>, StoreError> {
+    let changed: BTreeSet<Uuid> = intents
+        .iter()
+        .filter(|intent| intent.expected.is_some())
+        .map(|intent| intent.resource.id.uuid())
+        .collect();
+    if changed.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let unfinished = process::Entity::find()
+        .filter(process::Column::ResourceId.is_in(changed))
+        .filter(process::Column::Phase.is_in(process::UNFINISHED))
+        .order_by_asc(process::Column::Id)
+        .lock_exclusive()
+        .all(transaction)
+        .await?;
+    let mut ended_by = HashMap::new();
+    let mut rows = Vec::with_capacity(unfinished.len());
+    for row in unfinished {
+        let mut old = Process::try_from(row)?;
+        let newer = intents
+            .iter()
+            .find(|intent| intent.resource.id == old.resource.id);
+        let Some(newer) = newer else { continue };
+        old.phase = Phase::Canceled;
+        old.message = Some(format!("superseded by {}", newer.process.id));
+        old.waits_for = None;
+        old.finished = Some(newer.process.created);
+        ended_by.insert(newer.process.id, old.id);
+        rows.push(process::Model::active(&old)?);
+    }
+    if !rows.is_empty() {
+        process::Entity::insert_many(rows)
+            .on_conflict(process::rewrite())
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    Ok(ended_by)
+}
+
+async fn insert(transaction: &DatabaseTransaction, intents: &[&Intent]) -> Result<(), StoreError> {
+    if intents.is_empty() {
+        return Ok(());
+    }
+    // Of two intents for one resource in this batch only the first can have had the right version,
+    // so no row stands twice in a statement.
+    let resources: Result<Vec<_>, _> = intents
+        .iter()
+        .map(|intent| resource::Model::active(&intent.resource))
+        .collect();
+    resource::Entity::insert_many(resources?)
+        .on_conflict(resource::rewrite())
+        .exec_without_returning(transaction)
+        .await?;
+    let processes: Result<Vec<_>, _> = intents
+        .iter()
+        .map(|intent| process::Model::active(&intent.process))
+        .collect();
+    process::Entity::insert_many(processes?)
+        .exec_without_returning(transaction)
+        .await?;
+    let passed = intents
+        .iter()
+        .map(|intent| (&intent.resource, intent.passed.as_slice()));
+    changes::append(transaction, passed).await
+}

@@ -1,0 +1,80 @@
+//! Reading processes.
+
+use drover_domain::{Phase, Process, ProcessId, ResourceId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::entities::process;
+use crate::{Store, StoreError};
+
+/// Which processes to list, oldest first.
+#[derive(Clone, Debug)]
+pub struct ProcessFilter {
+    /// Only of this resource.
+    pub resource: Option<ResourceId>,
+    /// Only of this project.
+    pub project: Option<ResourceId>,
+    /// Only in one of these phases, if any are given.
+    pub phases: Vec<Phase>,
+    /// Only what comes after this one.
+    pub after: Option<ProcessId>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+impl Store {
+    /// One process, if it exists.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn process(&self, id: ProcessId) -> Result<Option<Process>, StoreError> {
+        let row = process::Entity::find_by_id(id.uuid())
+            .one(&self.reader)
+            .await?;
+        row.map(Process::try_from).transpose()
+    }
+
+    /// The processes that pass a filter.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn processes(&self, filter: &ProcessFilter) -> Result<Vec<Process>, StoreError> {
+        let mut query = process::Entity::find()
+            .order_by_asc(process::Column::Id)
+            .limit(filter.limit);
+        if let Some(resource) = filter.resource {
+            query = query.filter(process::Column::ResourceId.eq(resource.uuid()));
+        }
+        if let Some(project) = filter.project {
+            query = query.filter(process::Column::ProjectId.eq(project.uuid()));
+        }
+        if !filter.phases.is_empty() {
+            let phases = filter.phases.iter().map(|phase| phase.as_str());
+            query = query.filter(process::Column::Phase.is_in(phases));
+        }
+        if let Some(after) = filter.after {
+            query = query.filter(process::Column::Id.gt(after.uuid()));
+        }
+        query
+            .all(&self.reader)
+            .await?
+            .into_iter()
+            .map(Process::try_from)
+            .collect()
+    }
+
+    /// The unfinished processes of some resources: at most one each.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn unfinished(
+        &self,
+        resources: impl IntoIterator<Item = ResourceId>,
+    ) -> Result<Vec<Process>, StoreError> {
+        let rows = process::Entity::find()
+            .filter(process::Column::ResourceId.is_in(resources.into_iter().map(ResourceId::uuid)))
+            .filter(process::Column::Phase.is_in(process::UNFINISHED))
+            .all(&self.reader)
+            .await?;
+        rows.into_iter().map(Process::try_from).collect()
+    }
+}

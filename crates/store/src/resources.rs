@@ -1,0 +1,142 @@
+//! Reading resources, and writing those that no process is at work on.
+
+use drover_domain::resource::Version;
+use drover_domain::write::Passed;
+use drover_domain::{Resource, ResourceId, ResourceType, State};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::entities::resource;
+use crate::{Store, StoreError, changes, dialect, intents};
+
+/// Which resources to list, oldest first.
+#[derive(Clone, Debug)]
+pub struct ResourceFilter {
+    /// Only this type.
+    pub resource_type: ResourceType,
+    /// Only of this project.
+    pub project: Option<ResourceId>,
+    /// Only of this name.
+    pub name: Option<String>,
+    /// Only in one of these states, if any are given.
+    pub states: Vec<State>,
+    /// Only on this host.
+    pub host: Option<ResourceId>,
+    /// Also what was removed.
+    pub with_removed: bool,
+    /// Only what comes after this one.
+    pub after: Option<ResourceId>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+impl ResourceFilter {
+    /// All of a type that is not removed.
+    pub fn all(resource_type: ResourceType, limit: u64) -> Self {
+        Self {
+            resource_type,
+            project: None,
+            name: None,
+            states: Vec::new(),
+            host: None,
+            with_removed: false,
+            after: None,
+            limit,
+        }
+    }
+}
+
+impl Store {
+    /// One resource, if it exists and is of the type.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn resource(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+    ) -> Result<Option<Resource>, StoreError> {
+        let row = resource::Entity::find_by_id(id.uuid())
+            .filter(resource::Column::ResourceType.eq(resource_type.as_str()))
+            .one(&self.reader)
+            .await?;
+        row.map(Resource::try_from).transpose()
+    }
+
+    /// The resources that pass a filter.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn resources(&self, filter: &ResourceFilter) -> Result<Vec<Resource>, StoreError> {
+        let mut query = resource::Entity::find()
+            .filter(resource::Column::ResourceType.eq(filter.resource_type.as_str()))
+            .order_by_asc(resource::Column::Id)
+            .limit(filter.limit);
+        if let Some(project) = filter.project {
+            query = query.filter(resource::Column::ProjectId.eq(project.uuid()));
+        }
+        if let Some(name) = &filter.name {
+            query = query.filter(resource::Column::Name.eq(name));
+        }
+        if !filter.states.is_empty() {
+            let states = filter.states.iter().map(|state| state.as_str());
+            query = query.filter(resource::Column::State.is_in(states));
+        }
+        if let Some(host) = filter.host {
+            query = query.filter(resource::Column::HostId.eq(host.uuid()));
+        }
+        if !filter.with_removed {
+            query = query.filter(resource::Column::RemovedAt.is_null());
+        }
+        if let Some(after) = filter.after {
+            query = query.filter(resource::Column::Id.gt(after.uuid()));
+        }
+        query
+            .all(&self.reader)
+            .await?
+            .into_iter()
+            .map(Resource::try_from)
+            .collect()
+    }
+
+    /// Inserts a resource that needs no work to exist.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn insert(&self, new: &Resource) -> Result<(), StoreError> {
+        let transaction = dialect::begin(&self.writer).await?;
+        resource::Entity::insert(resource::Model::active(new)?)
+            .exec_without_returning(&transaction)
+            .await?;
+        let passed = [Passed {
+            state: new.state,
+            version: new.version,
+        }];
+        changes::append(&transaction, [(new, passed.as_slice())].into_iter()).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Rewrites a resource outside of any process, if it still has the version that was read.
+    /// False if it has not.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn rewrite(&self, changed: &Resource, expected: Version) -> Result<bool, StoreError> {
+        let transaction = dialect::begin(&self.writer).await?;
+        let versions = intents::lock_resources(&transaction, [changed.id.uuid()].into()).await?;
+        if versions.get(&changed.id) != Some(&expected) {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        resource::Entity::insert(resource::Model::active(changed)?)
+            .on_conflict(resource::rewrite())
+            .exec_without_returning(&transaction)
+            .await?;
+        let passed = [Passed {
+            state: changed.state,
+            version: changed.version,
+        }];
+        changes::append(&transaction, [(changed, passed.as_slice())].into_iter()).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}

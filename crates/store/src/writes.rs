@@ -1,0 +1,171 @@
+//! Committing what the owners of processes want written.
+//!
+//! ```text
+//!   lock resources, processes, host rooms      three statements, each in the order of the ids
+//!   check each write against what was locked   in memory: fence, version, room
+//!   rewrite what passed                        one statement a table
+//! ```
+//!
+//! A write that fails a check leaves no trace; the others of its batch are not held up by it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use drover_domain::write::{ProcessWrite, Written};
+use drover_domain::{Fence, Phase, ProcessId, ResourceId, State};
+use sea_orm::entity::prelude::Uuid;
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use crate::entities::{process, resource};
+use crate::reservations::Rooms;
+use crate::{StoreError, changes, dialect, intents};
+
+/// Commits writes in one transaction, each with its own outcome.
+pub(crate) async fn commit(
+    database: &DatabaseConnection,
+    writes: &[ProcessWrite],
+) -> Result<Vec<Written>, StoreError> {
+    let transaction = dialect::begin(database).await?;
+    let mut versions = lock_versions(&transaction, writes).await?;
+    let mut owners = lock_owners(&transaction, writes).await?;
+    let mut rooms = Rooms::lock(&transaction, writes).await?;
+
+    let mut passed = Vec::with_capacity(writes.len());
+    let mut outcomes = Vec::with_capacity(writes.len());
+    for write in writes {
+        let outcome = check(write, &versions, &owners, &mut rooms);
+        if outcome == Written::Committed {
+            if let Some((resource, _)) = &write.resource {
+                versions.insert(resource.id, resource.version);
+            }
+            // A second write of one process in one batch would find it gone.
+            owners.remove(&write.process.id);
+            passed.push(write);
+        }
+        outcomes.push(outcome);
+    }
+    rewrite(&transaction, &passed).await?;
+    rooms.save(&transaction).await?;
+    transaction.commit().await?;
+    Ok(outcomes)
+}
+
+fn check(
+    write: &ProcessWrite,
+    versions: &HashMap<ResourceId, i64>,
+    owners: &HashMap<ProcessId, Fence>,
+    rooms: &mut Rooms,
+) -> Written {
+    if owners.get(&write.process.id) != Some(&write.process.fence) {
+        return Written::NotOurs;
+    }
+    if let Some((resource, expected)) = &write.resource
+        && versions.get(&resource.id) != Some(expected)
+    {
+        return Written::VersionMoved;
+    }
+    let reserved = write
+        .reservation
+        .as_ref()
+        .is_none_or(|change| rooms.apply(write.process.resource.id, change));
+    if reserved {
+        Written::Committed
+    } else {
+        Written::NoRoom
+    }
+}
+
+async fn lock_versions(
+    transaction: &DatabaseTransaction,
+    writes: &[ProcessWrite],
+) -> Result<HashMap<ResourceId, i64>, StoreError> {
+    let ids: BTreeSet<Uuid> = writes
+        .iter()
+        .filter_map(|write| write.resource.as_ref())
+        .map(|(resource, _)| resource.id.uuid())
+        .collect();
+    intents::lock_resources(transaction, ids).await
+}
+
+/// Locks the processes that run, and tells under which fence.
+async fn lock_owners(
+    transaction: &DatabaseTransaction,
+    writes: &[ProcessWrite],
+) -> Result<HashMap<ProcessId, Fence>, StoreError> {
+    let ids: BTreeSet<Uuid> = writes.iter().map(|write| write.process.id.uuid()).collect();
+    let rows: Vec<(Uuid, i64)> = process::Entity::find()
+        .select_only()
+        .columns([process::Column::Id, process::Column::Fence])
+        .filter(process::Column::Id.is_in(ids))
+        .filter(process::Column::Phase.eq(Phase::Running.as_str()))
+        .order_by_asc(process::Column::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    let owners = rows
+        .into_iter()
+        .map(|(id, fence)| (ProcessId::new(id), Fence::from_raw(fence)));
+    Ok(owners.collect())
+}
+
+async fn rewrite(
+    transaction: &DatabaseTransaction,
+    writes: &[&ProcessWrite],
+) -> Result<(), StoreError> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let mut kept = Vec::new();
+    let mut purged = Vec::new();
+    for (resource, _) in writes.iter().filter_map(|write| write.resource.as_ref()) {
+        if resource.state == State::Purged {
+            purged.push(resource.id.uuid());
+        } else {
+            kept.push(resource::Model::active(resource)?);
+        }
+    }
+    if !kept.is_empty() {
+        resource::Entity::insert_many(kept)
+            .on_conflict(resource::rewrite())
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    if !purged.is_empty() {
+        resource::Entity::delete_many()
+            .filter(resource::Column::Id.is_in(purged))
+            .exec(transaction)
+            .await?;
+    }
+    let processes: Result<Vec<_>, _> = writes
+        .iter()
+        .map(|write| process::Model::active(&write.process))
+        .collect();
+    process::Entity::insert_many(processes?)
+        .on_conflict(process::rewrite())
+        .exec_without_returning(transaction)
+        .await?;
+    let successors: Result<Vec<_>, _> = writes
+        .iter()
+        .filter_map(|write| write.successor.as_ref())
+        .map(process::Model::active)
+        .collect();
+    let successors = successors?;
+    if !successors.is_empty() {
+        process::Entity::insert_many(successors)
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    let passed = writes
+        .iter()
+        .filter_map(|write| {
+            write
+                .resource
+                .as_ref()
+                .map(|(resource, _)| (resource, write))
+        })
+        .map(|(resource, write)| (resource, write.passed.as_slice()));
+    changes::append(transaction, passed).await
+}
