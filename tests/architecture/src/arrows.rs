@@ -74,7 +74,7 @@ fn stale_arrows(crates: &[Crate], rules: &Rules) -> Vec<Finding> {
                 "the arrow {from} -> {to} is allowed, but no manifest follows it: remove it, or \
                  mark it planned"
             ))),
-            (true, true) => findings.push(Finding::Error(format!(
+            (true, true) => findings.push(Finding::Warning(format!(
                 "the arrow {from} -> {to} is marked planned, but it is followed already"
             ))),
             _ => {}
