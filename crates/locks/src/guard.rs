@@ -22,7 +22,12 @@ impl Guard {
         lost: CancellationToken,
         give_back: mpsc::UnboundedSender<(ResourceRef, Fence)>,
     ) -> Self {
-        Self { resource, fence, lost, give_back }
+        Self {
+            resource,
+            fence,
+            lost,
+            give_back,
+        }
     }
 
     /// What is locked.
@@ -43,8 +48,10 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // Nobody listens any more only when the whole manager is gone, and its lease with it.
-        drop(self.give_back.send((self.resource, self.fence)));
+        if self.give_back.send((self.resource, self.fence)).is_err() {
+            // The whole manager is gone, and its session with it.
+            tracing::trace!(resource = %self.resource, "a lock outlived its manager");
+        }
     }
 }
 

@@ -94,4 +94,3 @@ pub enum LockError {
 pub fn lock_name(resource: ResourceRef) -> String {
     format!("resource/{resource}")
 }
-

@@ -1,0 +1,1 @@
+//! What every lock manager does, as facts that a test can hold against an implementation.
