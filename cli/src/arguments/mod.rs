@@ -1,0 +1,369 @@
+//! What can be typed. The types here mirror the command line; the parsers of single values stand in
+//! their own files and turn text into what was meant, or into a sentence that says what to type.
+
+mod amount;
+mod pair;
+mod publish;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use drover_domain::resource::Port;
+
+pub use amount::{parse_cpus, parse_duration, parse_memory};
+pub use pair::{Pair, parse_pair};
+pub use publish::parse_publish;
+
+/// Run containers on a fleet of hosts, and see why each is where it is.
+#[derive(Debug, Parser)]
+#[command(
+    name = "drover",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 success, 1 the work failed, 2 wrong usage, \
+                  3 the server cannot be reached or refuses the key."
+)]
+pub struct Arguments {
+    /// Which server, which key, which form of output.
+    #[command(flatten)]
+    pub connection: ConnectionArguments,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Arguments {
+    /// Parses a command line, the name of the program included.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for, ready to be printed.
+    pub fn from_command_line<I, T>(line: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        let matches = Self::command().try_get_matches_from(line)?;
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        if matches.value_source("api_key") == Some(ValueSource::CommandLine) {
+            // Everyone on the machine can read the arguments of a running program.
+            return Err(Self::command().error(
+                clap::error::ErrorKind::ArgumentConflict,
+                "an API key does not belong on the command line; put it into a file and name the \
+                 file with --api-key-file, or set DROVER_API_KEY",
+            ));
+        }
+        if matches.value_source("api_key_file") == Some(ValueSource::CommandLine) {
+            // What was typed now counts for more than a variable that was set before.
+            arguments.connection.api_key = None;
+        }
+        Ok(arguments)
+    }
+}
+
+/// Which server, which key, which form of output.
+#[derive(Args)]
+#[command(next_help_heading = "Server and output")]
+pub struct ConnectionArguments {
+    /// Address of the API
+    #[arg(
+        help = "Address of the API [default: the configuration, then http://127.0.0.1:8080]",
+        long,
+        global = true,
+        env = "DROVER_SERVER",
+        value_name = "URL"
+    )]
+    pub server: Option<String>,
+    /// File that holds the API key
+    #[arg(long, global = true, env = "DROVER_API_KEY_FILE", value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+    /// The API key itself, from the environment only
+    #[arg(
+        long,
+        global = true,
+        env = "DROVER_API_KEY",
+        hide = true,
+        hide_env_values = true
+    )]
+    pub api_key: Option<String>,
+    /// Configuration file
+    #[arg(
+        help = "Configuration file [default: ~/.config/drover/config.toml]",
+        long,
+        global = true,
+        env = "DROVER_CONFIG",
+        value_name = "FILE"
+    )]
+    pub config: Option<PathBuf>,
+    /// Tables for people, or the API's own objects
+    #[arg(
+        long,
+        short = 'o',
+        global = true,
+        value_enum,
+        default_value = "table",
+        value_name = "FORM"
+    )]
+    pub output: OutputForm,
+    /// How long to stay with work before leaving it to itself, as 90s, 30m or 2h
+    #[arg(long, global = true, default_value = "30m", value_parser = parse_duration, value_name = "TIME")]
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for ConnectionArguments {
+    /// Leaves the key out.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ConnectionArguments")
+            .field("server", &self.server)
+            .field("api_key_file", &self.api_key_file)
+            .field("config", &self.config)
+            .field("output", &self.output)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The form of what is printed to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputForm {
+    /// Tables and sentences.
+    #[default]
+    Table,
+    /// The API's objects as JSON.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a container and start it
+    Run(Box<RunArguments>),
+    /// List containers
+    Ps(PsArguments),
+    /// Show all there is to know of a container or host
+    Inspect(TargetArguments),
+    /// Start containers
+    Start(ActArguments),
+    /// Stop containers
+    Stop(ActArguments),
+    /// Stop containers and start them again
+    Restart(ActArguments),
+    /// Remove containers
+    Rm(RmArguments),
+    /// List hosts
+    Hosts(ListArguments),
+    /// List processes: what was asked, and how far it came
+    Processes(ProcessesArguments),
+    /// Tell what happened to a resource, what it waits for and why it failed
+    Explain(ExplainArguments),
+    /// Registration tokens, with which agents introduce themselves
+    Token(TokenArguments),
+    /// Remember --server and --api-key-file in the configuration, once they work
+    Login,
+    /// Print changes as they happen
+    Watch(WatchArguments),
+    /// Print a completion script for a shell
+    Completion(CompletionArguments),
+}
+
+/// `drover run`
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The image, as NAME, NAME:TAG or NAME@DIGEST
+    pub image: String,
+    /// The command, after `--`; the image's own if left out
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// A name to find it by
+    #[arg(long)]
+    pub name: Option<String>,
+    /// An environment variable
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub env: Vec<Pair>,
+    /// A label
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub label: Vec<Pair>,
+    /// A port to publish
+    #[arg(help = "A port to publish: [[IP:]HOST:]CONTAINER[/udp]", long, short, value_name = "PORT", value_parser = parse_publish)]
+    pub publish: Vec<Port>,
+    /// The most memory, as 64m, 64MiB or 1.5g
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    pub memory: Option<u32>,
+    /// The most processor time, as 0.5 or 2
+    #[arg(long, value_name = "NUMBER", value_parser = parse_cpus)]
+    pub cpus: Option<u32>,
+    /// Replace the image's entry point; repeat it for arguments
+    #[arg(long, value_name = "PROGRAM", allow_hyphen_values = true)]
+    pub entrypoint: Vec<String>,
+    /// The directory to start in
+    #[arg(long, short, value_name = "DIRECTORY")]
+    pub workdir: Option<String>,
+    /// The user, as NAME, UID or UID:GID
+    #[arg(long, short)]
+    pub user: Option<String>,
+    /// A network to join: bridge, host or none
+    #[arg(long)]
+    pub network: Vec<String>,
+    /// The one host that may take it
+    #[arg(long, value_name = "ID|NAME")]
+    pub host: Option<String>,
+    /// Create it only
+    #[arg(long)]
+    pub no_start: bool,
+    /// Do not wait until it runs
+    #[arg(long, short)]
+    pub detach: bool,
+}
+
+/// `drover ps`
+#[derive(Debug, Args)]
+pub struct PsArguments {
+    /// Show removed containers too
+    #[arg(long, short)]
+    pub all: bool,
+    /// Show whole ids
+    #[arg(long)]
+    pub wide: bool,
+}
+
+/// A list with no filter.
+#[derive(Debug, Args)]
+pub struct ListArguments {
+    /// Show whole ids
+    #[arg(long)]
+    pub wide: bool,
+}
+
+/// One resource or several.
+#[derive(Debug, Args)]
+pub struct TargetArguments {
+    /// Name, id, or the first or last characters of an id
+    #[arg(required = true, value_name = "NAME|ID")]
+    pub targets: Vec<String>,
+}
+
+/// `drover start`, `stop`, `restart`
+#[derive(Debug, Args)]
+pub struct ActArguments {
+    /// Name, id, or the first or last characters of an id
+    #[arg(required = true, value_name = "NAME|ID")]
+    pub targets: Vec<String>,
+    /// Do not wait until it is done
+    #[arg(long, short)]
+    pub detach: bool,
+}
+
+/// `drover rm`
+#[derive(Debug, Args)]
+pub struct RmArguments {
+    /// Name, id, or the first or last characters of an id
+    #[arg(required = true, value_name = "NAME|ID")]
+    pub targets: Vec<String>,
+    /// Whatever it is doing, and even when its host is gone
+    #[arg(long, short)]
+    pub force: bool,
+    /// Forget it too, so that no trace of it can be read any more
+    #[arg(long, conflicts_with = "detach")]
+    pub purge: bool,
+    /// Do not wait until it is gone
+    #[arg(long, short)]
+    pub detach: bool,
+}
+
+/// `drover processes`
+#[derive(Debug, Args)]
+pub struct ProcessesArguments {
+    /// Those of one container or host
+    #[arg(long, value_name = "NAME|ID")]
+    pub resource: Option<String>,
+    /// Those in one phase: queued, running, waiting, done, failed or canceled
+    #[arg(long)]
+    pub phase: Option<drover_domain::Phase>,
+    /// The most to show
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// Show whole ids
+    #[arg(long)]
+    pub wide: bool,
+}
+
+/// `drover explain`
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// Name or id of a container or host, or the id of a process
+    #[arg(value_name = "NAME|ID")]
+    pub resource: String,
+}
+
+/// `drover token`
+#[derive(Debug, Args)]
+pub struct TokenArguments {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: TokenCommand,
+}
+
+/// What to do with registration tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Create one; it is shown this once
+    Create(TokenCreateArguments),
+}
+
+/// `drover token create`
+#[derive(Debug, Args)]
+pub struct TokenCreateArguments {
+    /// A name to know it by
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How many agents may use it
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    pub maximum_uses: Option<u32>,
+    /// How long it may be used, as 90s, 30m or 24h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub expires_in: Option<Duration>,
+    /// The agents' server to print
+    #[arg(
+        help = "The agents' server to print [default: port 8090 of the API's address]",
+        long,
+        value_name = "URL"
+    )]
+    pub agent_server: Option<String>,
+}
+
+/// `drover watch`
+#[derive(Debug, Args)]
+pub struct WatchArguments {
+    /// Only the changes of this container or host
+    #[arg(value_name = "NAME|ID")]
+    pub resource: Option<String>,
+    /// Begin behind this position; 0 is the oldest that is kept
+    #[arg(
+        help = "Begin behind this position; 0 is the oldest that is kept [default: now]",
+        long,
+        value_name = "POSITION"
+    )]
+    pub after: Option<String>,
+}
+
+/// `drover completion`
+#[derive(Debug, Args)]
+pub struct CompletionArguments {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Pairs as a map; of two with one key the last counts.
+pub fn map_of(pairs: Vec<Pair>) -> BTreeMap<String, String> {
+    pairs
+        .into_iter()
+        .map(|Pair { key, value }| (key, value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

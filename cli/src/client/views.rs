@@ -1,0 +1,196 @@
+//! The fields of the API's objects that the client looks at. Everything may be missing: states and
+//! phases are text, so that a newer server's are shown rather than refused.
+
+use std::collections::BTreeMap;
+
+use drover_domain::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Client;
+use crate::failure::Failure;
+
+impl Client {
+    /// Reads an answer through a view.
+    ///
+    /// # Errors
+    /// [`Failure::NotTheApi`] when a field has another type.
+    pub fn view<View: DeserializeOwned>(&self, value: &Value) -> Result<View, Failure> {
+        View::deserialize(value).map_err(|error| self.not_the_api(&error.to_string()))
+    }
+}
+
+/// A container.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name; need not be unique.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// What it runs.
+    pub image: String,
+    /// The host that it lives on, once placed.
+    pub host_id: Option<String>,
+    /// The ports as they are bound.
+    pub bound_ports: Vec<Binding>,
+    /// Its last exit code.
+    pub exit_code: Option<i64>,
+    /// Why the last intent failed.
+    pub error: Option<String>,
+    /// What its active process is about.
+    pub transitioning_message: Option<String>,
+    /// When it was asked for.
+    pub created: Option<Timestamp>,
+    /// Addresses of what belongs to it.
+    pub links: BTreeMap<String, String>,
+}
+
+/// A port of a container.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Binding {
+    /// The address of the host.
+    pub host_ip: Option<String>,
+    /// The port of the host.
+    pub host_port: Option<u16>,
+    /// The port inside.
+    pub container_port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+}
+
+/// A host.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Host {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// What its agent told about it.
+    pub facts: Facts,
+    /// What it has for containers.
+    pub capacity: Amount,
+    /// What they have taken.
+    pub reserved: Amount,
+    /// When it registered.
+    pub created: Option<Timestamp>,
+}
+
+/// What an agent told about its machine.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Facts {
+    /// `docker` or `simulated`.
+    pub runtime: String,
+    /// The runtime's version.
+    pub runtime_version: String,
+}
+
+/// An amount of what a host has and containers take.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Amount {
+    /// Thousandths of one CPU.
+    pub cpu_millis: i64,
+    /// Memory in MiB.
+    #[serde(rename = "memoryMiB")]
+    pub memory_mib: i64,
+    /// How many containers; only in what is reserved.
+    pub containers: Option<u64>,
+}
+
+/// A process.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Process {
+    /// Its id.
+    pub id: String,
+    /// What was asked, as `start`.
+    pub name: String,
+    /// The type of the resource.
+    pub resource_type: String,
+    /// The resource.
+    pub resource_id: String,
+    /// Where it stands.
+    pub phase: String,
+    /// The step that is on its way.
+    pub step: Option<String>,
+    /// What it does, waits for or failed of.
+    pub message: Option<String>,
+    /// What it waits for beside the clock.
+    pub waiting_on: Option<String>,
+    /// How often the step was tried in vain.
+    pub attempt: u32,
+    /// Its steps so far.
+    pub journal: Vec<Step>,
+    /// When it was accepted.
+    pub created: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// When it is tried again, if it waits.
+    pub run_after: Option<Timestamp>,
+    /// When it gives up.
+    pub deadline: Option<Timestamp>,
+    /// The process that followed from it.
+    pub successor_id: Option<String>,
+}
+
+impl Process {
+    /// Whether nothing more will happen.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase.as_str(), "done" | "failed" | "canceled")
+    }
+}
+
+/// A step of a process.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Step {
+    /// Its name.
+    pub step: String,
+    /// When it was first tried.
+    pub started: Option<Timestamp>,
+    /// When it was done.
+    pub finished: Option<Timestamp>,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// Why it did not succeed the last time.
+    pub error: Option<String>,
+}
+
+/// A change, as the watch tells it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Change {
+    /// Where it stands in the log of changes: text or a number.
+    pub position: Value,
+    /// The type of what changed.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// What changed.
+    pub id: String,
+    /// The state that it is in now.
+    pub state: String,
+    /// Its version now.
+    pub version: Option<i64>,
+    /// When it changed.
+    pub time: Option<Timestamp>,
+}
+
+impl Change {
+    /// The position as text, to go on behind it.
+    pub fn position_text(&self) -> Option<String> {
+        match &self.position {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The story of a resource: its processes in order, the steps of each, and where it stands now.
+
+use drover_domain::Timestamp;
+
+use super::escape::escape;
+use super::{IdLength, span};
+use crate::client::views::{Process, Step};
+
+/// The story of the processes, oldest first.
+pub fn timeline(processes: &[Process], now: Timestamp) -> String {
+    let mut lines = Vec::new();
+    for process in processes {
+        lines.push(heading(process, now));
+        for step in &process.journal {
+            lines.push(step_line(step, now));
+        }
+        // The open step tells the same error in its own line; it is not said twice.
+        let last_error = process.journal.last().and_then(|step| step.error.as_ref());
+        if let Some(message) = &process.message
+            && last_error != Some(message)
+        {
+            lines.push(format!("    {}", escape(message)));
+        }
+    }
+    lines.join("\n")
+}
+
+/// What the last process comes down to: done, on its way, waiting, or failed and what to do.
+pub fn verdict(processes: &[Process], now: Timestamp) -> String {
+    let Some(process) = processes.last() else {
+        return "Nothing was ever asked of it, or its history is past its retention.".to_owned();
+    };
+    let name = escape(&process.name);
+    match process.phase.as_str() {
+        "done" => format!("Its last process, {name}, did what was asked."),
+        "failed" => format!(
+            "Its last process, {name}, failed: {}",
+            escape(process.message.as_deref().unwrap_or("it left no reason"))
+        ),
+        "canceled" => format!(
+            "Its last process, {name}, was canceled: {}",
+            escape(process.message.as_deref().unwrap_or("it left no reason"))
+        ),
+        "waiting" => waiting(process, now),
+        "queued" => format!("{name} is accepted; no process server has taken it yet."),
+        phase => format!("{name} is {}.", escape(phase)),
+    }
+}
+
+fn waiting(process: &Process, now: Timestamp) -> String {
+    let mut text = format!("{} waits", escape(&process.name));
+    if let Some(waiting_on) = &process.waiting_on {
+        text.push_str(&format!(" for {}", escape(waiting_on)));
+    }
+    if let Some(message) = &process.message {
+        text.push_str(&format!(": {}", escape(message)));
+    }
+    text.push('.');
+    if let Some(moment) = process.run_after.filter(|moment| *moment > now) {
+        text.push_str(&format!(
+            " It looks again in {}.",
+            span::age(Some(now), moment)
+        ));
+    }
+    if let Some(moment) = process.deadline.filter(|moment| *moment > now) {
+        text.push_str(&format!(
+            " It gives up in {}.",
+            span::age(Some(now), moment)
+        ));
+    }
+    text
+}
+
+fn heading(process: &Process, now: Timestamp) -> String {
+    format!(
+        "{}  {} {} {}  {}",
+        span::time_of_day(process.created),
+        escape(&process.name),
+        escape(&process.phase),
+        match process.finished {
+            Some(_) => format!("after {}", span::length(process.created, process.finished)),
+            None => format!("for {}", span::age(process.created, now)),
+        },
+        IdLength::Short.of(&escape(&process.id)),
+    )
+}
+
+fn step_line(step: &Step, now: Timestamp) -> String {
+    let mark = if step.finished.is_some() { "+" } else { ">" };
+    let mut line = match step.finished {
+        Some(_) => format!(
+            "  {mark} {}  {}",
+            escape(&step.step),
+            span::length(step.started, step.finished)
+        ),
+        None => format!(
+            "  {mark} {}  begun {} ago",
+            escape(&step.step),
+            span::age(step.started, now)
+        ),
+    };
+    if step.attempts > 0 {
+        line.push_str(&format!(", {}", span::failures(step.attempts)));
+    }
+    if let Some(error) = &step.error {
+        line.push_str(&format!(": {}", escape(error)));
+    }
+    line
+}
