@@ -1,1 +1,144 @@
-//! placeholder
+//! The process server: makes intents true.
+//!
+//! ```text
+//!   hint (bus) ---+
+//!   sweep (db) ---+--> dispatcher --> lock --> claim --> runner --> step --> write --> ...
+//!   wake-ups   ---+                                        |          |
+//!                                                  fence in every   commands to agents,
+//!                                                  write            fence in each
+//! ```
+//!
+//! - A *hint* says that a process may be ready. It is never believed: the claim looks at the row.
+//! - The *sweep* finds whatever hints were lost and whatever a dead server left behind.
+//! - The *dispatcher* locks the resources of many processes at once and claims them at once.
+//! - A *runner* drives one claimed process: it runs a step, asks the
+//!   [domain](drover_domain::engine) what follows, has that written, and goes on until the process
+//!   ends or waits. It holds nothing for a process that waits.
+//! - *Reports* of agents are settled here too, under the same locks.
+//!
+//! Any number of process servers can run. One that dies loses its lease; the sweep of another takes
+//! up its work. One that is paused and wakes finds its lock lost, and if it does not notice in
+//! time, its writes and commands are refused for their old fence.
+
+mod agents;
+mod engine;
+mod hosts;
+mod reports;
+mod steps;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_bus::EventBus;
+use drover_domain::ServerId;
+use drover_locks::LockManager;
+use drover_store::clock::Clock;
+use drover_store::{Store, fresh};
+use tokio_util::sync::CancellationToken;
+
+use agents::Agents;
+use engine::announce::Announcer;
+use engine::dispatcher::Dispatcher;
+use engine::runner::Runner;
+use engine::{hints, sweep};
+use hosts::Hosts;
+use steps::Surroundings;
+
+/// How a process server behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The most processes that it works on at the same time.
+    pub in_flight: usize,
+    /// How often it looks for work that no hint told of.
+    pub sweep_interval: Duration,
+    /// How long other servers leave a claim alone. The lease of the lock service should be no
+    /// longer.
+    pub lease: Duration,
+    /// How long a step waits for an agent before it gives the lock back and waits without it.
+    pub patience: Duration,
+    /// How long it waits for steps under way when it shuts down.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            in_flight: 256,
+            sweep_interval: Duration::from_secs(1),
+            lease: Duration::from_secs(10),
+            patience: Duration::from_secs(15),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a process server works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The event bus.
+    pub bus: Arc<dyn EventBus>,
+    /// The lock service.
+    pub locks: Arc<dyn LockManager>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A process server.
+pub struct Server {
+    options: Options,
+    parts: Parts,
+    id: ServerId,
+}
+
+impl Server {
+    /// A server that has not begun to work.
+    pub fn new(options: Options, parts: Parts) -> Self {
+        Self {
+            options,
+            parts,
+            id: fresh::server_id(),
+        }
+    }
+
+    /// Its id, as processes name it.
+    pub fn id(&self) -> ServerId {
+        self.id
+    }
+
+    /// Works until `shutdown`, then hands back what it can and returns.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { options, parts, id } = self;
+        let announcer = Announcer::new(parts.bus.clone());
+        let surroundings = Surroundings {
+            store: parts.store.clone(),
+            agents: Agents::new(parts.bus.clone(), options.patience),
+            hosts: Hosts::new(parts.store.clone()),
+        };
+        let runner = Arc::new(Runner {
+            server: id,
+            surroundings,
+            clock: parts.clock.clone(),
+            announcer,
+            lease: options.lease,
+            stopping: shutdown.clone(),
+        });
+        let dispatcher = Dispatcher::new(&options, &parts, runner.clone());
+        let offers = dispatcher.offers();
+        tracing::info!(server = %id, "process server started");
+        tokio::join!(
+            dispatcher.run(shutdown.clone()),
+            hints::run(parts.bus.clone(), offers.clone(), shutdown.clone()),
+            sweep::run(
+                parts.store.clone(),
+                parts.clock.clone(),
+                offers.clone(),
+                options.sweep_interval,
+                shutdown.clone(),
+            ),
+            reports::run(parts.clone(), runner, offers, shutdown.clone()),
+        );
+        tracing::info!(server = %id, "process server stopped");
+    }
+}

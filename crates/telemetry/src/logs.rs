@@ -1,0 +1,58 @@
+//! Logs.
+
+use std::str::FromStr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The text names no form of log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no form of log: it is `text` or `json`")]
+pub struct UnknownFormat(pub String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(UnknownFormat(other.to_owned())),
+        }
+    }
+}
+
+/// Why the log cannot be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    /// The filter is not of the right form.
+    #[error("the filter of the log cannot be read")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// Something has begun a log before.
+    #[error("the log has been begun before")]
+    Begun(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Begins to log to standard error what passes the filter, for example `info,drover_store=debug`.
+///
+/// # Errors
+/// When the filter cannot be read, or the log has been begun before.
+pub fn begin(format: Format, filter: &str) -> Result<(), LogsError> {
+    let filter = EnvFilter::try_new(filter)?;
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        Format::Text => builder.with_target(false).try_init(),
+        Format::Json => builder.json().try_init(),
+    }
+    .map_err(LogsError::Begun)
+}

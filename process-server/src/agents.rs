@@ -1,0 +1,114 @@
+//! Commands to agents, by way of the bus and of whichever agent server holds the agent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_bus::{BusError, EventBus, Subject};
+use drover_domain::{Fence, ResourceId, ResourceRef};
+use drover_proto::v1::{self, Envelope, command, failure, reply};
+use drover_proto::{Malformed, decode_payload, name};
+use prost::Message;
+use uuid::Uuid;
+
+/// What a command is about, and who sends it.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    /// Names the command: the same name from the same sender is the same command.
+    pub(crate) name: String,
+    /// The sender, so that names of different senders differ.
+    pub(crate) sender: Uuid,
+    /// The host whose agent is to act.
+    pub(crate) host: ResourceId,
+    /// What it acts on.
+    pub(crate) resource: ResourceRef,
+    /// The fence under which the sender works.
+    pub(crate) fence: Fence,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// The agent did it; the container as it is now.
+    Container(Box<v1::SeenContainer>),
+    /// The agent told what the host is and runs.
+    Inventory(v1::Inventory),
+    /// The agent is there.
+    Pong,
+    /// The agent, or the runtime, refused or failed.
+    Failure(failure::Code, String),
+    /// Nobody knows: the agent is away, or slow, or the bus is.
+    Silence(String),
+}
+
+/// Sends commands.
+#[derive(Clone)]
+pub(crate) struct Agents {
+    bus: Arc<dyn EventBus>,
+    patience: Duration,
+}
+
+impl Agents {
+    pub(crate) fn new(bus: Arc<dyn EventBus>, patience: Duration) -> Self {
+        Self { bus, patience }
+    }
+
+    /// Sends a command and waits for its reply, within patience.
+    pub(crate) async fn send(
+        &self,
+        order: Order,
+        action: command::Action,
+    ) -> Result<Answer, Malformed> {
+        let id = Uuid::new_v5(
+            &order.sender,
+            format!("{}/{}", order.name, order.fence).as_bytes(),
+        );
+        let command = v1::Command {
+            id: id.to_string(),
+            resource: Some(order.resource.into()),
+            fence: order.fence.raw(),
+            timeout_millis: i64::try_from(self.patience.as_millis()).unwrap_or(i64::MAX),
+            action: Some(action),
+        };
+        let envelope = Envelope {
+            id: command.id.clone(),
+            kind: v1::envelope::Kind::Request.into(),
+            name: name::AGENT_COMMAND.to_owned(),
+            resource: command.resource.clone(),
+            fence: command.fence,
+            payload: command.encode_to_vec(),
+            ..Envelope::default()
+        };
+        let subject = Subject::host_command(order.host);
+        match self
+            .bus
+            .request(&subject, envelope, self.patience, None)
+            .await
+        {
+            Ok(envelope) => read(decode_payload(&envelope.payload)?),
+            Err(error) => Ok(Answer::Silence(no_answer(&error))),
+        }
+    }
+}
+
+fn no_answer(error: &BusError) -> String {
+    match error {
+        BusError::NobodyListens(_) => "the agent of the host is not connected".to_owned(),
+        BusError::TimedOut(after) => {
+            format!(
+                "the agent of the host has not answered for {} s",
+                after.as_secs()
+            )
+        }
+        other => other.to_string(),
+    }
+}
+
+fn read(reply: v1::Reply) -> Result<Answer, Malformed> {
+    Ok(match reply.result.ok_or(Malformed::Missing("result"))? {
+        reply::Result::Container(seen) => Answer::Container(Box::new(seen)),
+        reply::Result::Inventory(inventory) => Answer::Inventory(inventory),
+        reply::Result::Pong(_) => Answer::Pong,
+        reply::Result::Failure(failure) => Answer::Failure(failure.code(), failure.message),
+        reply::Result::Progress(_) => return Err(Malformed::Missing("a final result")),
+    })
+}

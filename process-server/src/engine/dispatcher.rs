@@ -1,0 +1,251 @@
+//! The dispatcher: locks and claims what is offered, many at a time.
+//!
+//! ```text
+//!   offers --> those not at work here --> permits --> locks, one call --> claims, one call --> runners
+//! ```
+//!
+//! Batches form by themselves: while one batch is locked and claimed, the next one gathers. A
+//! resource whose lock is held elsewhere is offered again a moment later a few times (the holder is
+//! often a process that was superseded and is about to notice), then left to the sweep.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use drover_domain::ResourceId;
+use drover_locks::{Acquisition, Guard, LockManager};
+use drover_store::clock::Clock;
+use drover_store::{Claim, Claimed, Ready, Store};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::offers::{Offers, queue};
+use super::runner::Runner;
+use crate::{Options, Parts};
+
+/// The most processes that are locked and claimed at once.
+const BATCH: usize = 64;
+/// How soon a process whose resource is at work is offered again, before jitter.
+const HELD_PAUSE: Duration = Duration::from_millis(100);
+
+/// Turns offers into running processes.
+pub(crate) struct Dispatcher {
+    offers: Offers,
+    offered: mpsc::Receiver<Ready>,
+    store: Store,
+    locks: Arc<dyn LockManager>,
+    clock: Arc<dyn Clock>,
+    runner: Arc<Runner>,
+    permits: Arc<Semaphore>,
+    at_work: Arc<AtWork>,
+    runners: TaskTracker,
+    lease: Duration,
+    grace: Duration,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(options: &Options, parts: &Parts, runner: Arc<Runner>) -> Self {
+        let (offers, offered) = queue();
+        Self {
+            offers,
+            offered,
+            store: parts.store.clone(),
+            locks: parts.locks.clone(),
+            clock: parts.clock.clone(),
+            runner,
+            permits: Arc::new(Semaphore::new(options.in_flight)),
+            at_work: Arc::new(AtWork::default()),
+            runners: TaskTracker::new(),
+            lease: options.lease,
+            grace: options.grace,
+        }
+    }
+
+    /// Where to make offers.
+    pub(crate) fn offers(&self) -> Offers {
+        self.offers.clone()
+    }
+
+    /// Dispatches until `shutdown`, then waits for the runners, at most for the grace.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let mut waiting = VecDeque::new();
+        loop {
+            let batch = tokio::select! {
+                batch = self.next_batch(&mut waiting) => batch,
+                () = shutdown.cancelled() => break,
+            };
+            self.dispatch(batch).await;
+        }
+        self.runners.close();
+        if tokio::time::timeout(self.grace, self.runners.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                left = self.runners.len(),
+                "steps under way were left behind"
+            );
+        }
+    }
+
+    /// Waits for offers and for a permit, and takes as many as there are permits. Safe to cancel:
+    /// what was received stays in `waiting`.
+    async fn next_batch(
+        &mut self,
+        waiting: &mut VecDeque<Ready>,
+    ) -> Vec<(Ready, OwnedSemaphorePermit)> {
+        if waiting.is_empty() {
+            match self.offered.recv().await {
+                Some(ready) => waiting.push_back(ready),
+                None => std::future::pending().await,
+            }
+        }
+        // The semaphore is never closed; if it were, there would be nothing to dispatch.
+        let Ok(first) = self.permits.clone().acquire_owned().await else {
+            return std::future::pending().await;
+        };
+        while waiting.len() < BATCH
+            && let Ok(ready) = self.offered.try_recv()
+        {
+            waiting.push_back(ready);
+        }
+        let mut permits = VecDeque::from([first]);
+        let mut batch = Vec::new();
+        let mut resources = HashSet::new();
+        while batch.len() < BATCH
+            && let Some(ready) = waiting.pop_front()
+        {
+            if !resources.insert(ready.resource.id) {
+                continue;
+            }
+            if self.at_work.contains(ready.resource.id) {
+                self.put_off(ready);
+                continue;
+            }
+            let permit = permits
+                .pop_front()
+                .or_else(|| self.permits.clone().try_acquire_owned().ok());
+            match permit {
+                Some(permit) => batch.push((ready, permit)),
+                None => {
+                    waiting.push_front(ready);
+                    break;
+                }
+            }
+        }
+        batch
+    }
+
+    async fn dispatch(&self, batch: Vec<(Ready, OwnedSemaphorePermit)>) {
+        if batch.is_empty() {
+            return;
+        }
+        let resources: Vec<_> = batch.iter().map(|(ready, _)| ready.resource).collect();
+        let acquired = match self.locks.acquire(&resources).await {
+            Ok(acquired) => acquired,
+            Err(error) => {
+                tracing::warn!(%error, source = ?std::error::Error::source(&error), "no locks");
+                return;
+            }
+        };
+        let mut locked = Vec::with_capacity(batch.len());
+        for ((ready, permit), acquisition) in batch.into_iter().zip(acquired) {
+            match acquisition {
+                Acquisition::Acquired(guard) => locked.push((ready, permit, guard)),
+                Acquisition::Held => self.put_off(ready),
+            }
+        }
+        let claims: Vec<Claim> = locked
+            .iter()
+            .map(|(ready, _, guard)| Claim {
+                process: ready.process,
+                fence: guard.fence(),
+            })
+            .collect();
+        if claims.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let claimed = self
+            .store
+            .claim(&claims, self.runner.server, now, self.lease)
+            .await;
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::warn!(%error, source = ?std::error::Error::source(&error), "no claims");
+                return;
+            }
+        };
+        for ((_, permit, guard), claimed) in locked.into_iter().zip(claimed) {
+            if let Some(claimed) = claimed {
+                self.start(claimed, guard, permit);
+            }
+        }
+    }
+
+    fn start(&self, claimed: Claimed, guard: Guard, permit: OwnedSemaphorePermit) {
+        let place = AtWork::enter(&self.at_work, claimed.resource.id);
+        let runner = self.runner.clone();
+        let offers = self.offers.clone();
+        self.runners.spawn(async move {
+            let rest = runner.run(claimed, guard).await;
+            drop(place);
+            drop(permit);
+            if let Some((ready, delay)) = rest {
+                offers.later(ready, delay);
+            }
+        });
+    }
+
+    fn put_off(&self, ready: Ready) {
+        self.offers
+            .later(ready, HELD_PAUSE.mul_f64(0.5 + rand::random::<f64>()));
+    }
+}
+
+/// The resources that this server works on now.
+#[derive(Default)]
+struct AtWork {
+    resources: Mutex<HashSet<ResourceId>>,
+}
+
+impl AtWork {
+    fn contains(&self, resource: ResourceId) -> bool {
+        let resources = self
+            .resources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        resources.contains(&resource)
+    }
+
+    fn enter(at_work: &Arc<Self>, resource: ResourceId) -> Place {
+        let mut resources = at_work
+            .resources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        resources.insert(resource);
+        Place {
+            at_work: at_work.clone(),
+            resource,
+        }
+    }
+}
+
+/// One resource being at work, as long as this lives.
+struct Place {
+    at_work: Arc<AtWork>,
+    resource: ResourceId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut resources = self
+            .at_work
+            .resources
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        resources.remove(&self.resource);
+    }
+}

@@ -1,0 +1,8 @@
+//! The engine: from "there may be work" to rows that say that it is done.
+
+pub(crate) mod announce;
+pub(crate) mod dispatcher;
+pub(crate) mod hints;
+pub(crate) mod offers;
+pub(crate) mod runner;
+pub(crate) mod sweep;

@@ -1,0 +1,280 @@
+//! The runner: drives one claimed process until it ends or waits.
+//!
+//! It trusts nothing that it read before a write: each write says which version and which fence it
+//! builds on, and the answer says what to do.
+//!
+//! | answer | meaning | what the runner does |
+//! | --- | --- | --- |
+//! | committed | the rows are as we think | goes on |
+//! | not ours | superseded, cancelled or taken over | stops; whoever ended the process goes on |
+//! | version moved | somebody else wrote the resource | reads it again and runs the step again |
+//! | no room | another container took the room | forgets what it knew of hosts and places anew |
+//!
+//! A lost lock stops the step under way at its next await. A database that is out of reach stops
+//! the runner: the row is found by a sweep, and the step, which may run twice, runs again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_domain::engine::{Failure, Moment, Next, Outcome, advance, conclude, fail};
+use drover_domain::lifecycle::Step;
+use drover_domain::process::WaitsFor;
+use drover_domain::write::{ProcessWrite, Written};
+use drover_domain::{Phase, Process, Resource, ResourceType, ServerId, State};
+use drover_locks::Guard;
+use drover_store::clock::Clock;
+use drover_store::{Claimed, Ready, StoreError, fresh};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::announce::Announcer;
+use crate::steps::{self, StepError, Surroundings};
+
+/// How often a step is run again at once because what it had read was out of date, before it
+/// counts as a failed try.
+const AGAIN_AT_ONCE: u32 = 10;
+
+/// Drives claimed processes.
+pub(crate) struct Runner {
+    pub(crate) server: ServerId,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) announcer: Announcer,
+    pub(crate) lease: Duration,
+    /// Ends when the server is to stop: no further step is begun then.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// Why a runner stops before the process ends or waits.
+enum Stop {
+    /// The process belongs to somebody else, or to nobody.
+    NotOurs,
+    /// The database or the lock is out of reach.
+    Interrupted,
+}
+
+impl Runner {
+    /// Drives a process and what follows from it. If it waits for a short while only, tells for
+    /// what and how long.
+    pub(crate) async fn run(&self, claimed: Claimed, guard: Guard) -> Option<(Ready, Duration)> {
+        let span = tracing::info_span!(
+            "process",
+            process = %claimed.process.id,
+            request = %claimed.process.request,
+            resource = %claimed.process.resource,
+        );
+        let Claimed {
+            mut process,
+            mut resource,
+        } = claimed;
+        let driven = async {
+            loop {
+                match self.drive(process, resource, &guard).await {
+                    Ok((Next::Chain, Some(successor), changed)) => {
+                        process = successor;
+                        resource = changed;
+                    }
+                    Ok((_, rested, _)) => return rested,
+                    Err(Stop::NotOurs | Stop::Interrupted) => return None,
+                }
+            }
+        };
+        let rested = driven.instrument(span).await?;
+        let ready = Ready {
+            process: rested.id,
+            resource: rested.resource,
+        };
+        Some((ready, self.clock.now().until(rested.run_after)))
+    }
+
+    /// Drives one process. Gives the process that is to be looked at next: the successor to chain
+    /// to, or the process itself if it rests.
+    async fn drive(
+        &self,
+        mut process: Process,
+        mut resource: Resource,
+        guard: &Guard,
+    ) -> Result<(Next, Option<Process>, Resource), Stop> {
+        let mut again = 0;
+        loop {
+            if self.stopping.is_cancelled() {
+                return self.hand_back(process).await;
+            }
+            let (write, next) = self.decide(&process, &resource, guard, again).await?;
+            match self.commit(&write).await? {
+                Written::Committed => {}
+                Written::NotOurs => {
+                    tracing::info!("the process was ended or taken over");
+                    return Err(Stop::NotOurs);
+                }
+                Written::VersionMoved => {
+                    again += 1;
+                    (process, resource) = self.reload(&process).await?;
+                    continue;
+                }
+                Written::NoRoom => {
+                    again += 1;
+                    self.surroundings.hosts.forget();
+                    continue;
+                }
+            }
+            again = 0;
+            self.announce(&write, next).await;
+            let ProcessWrite {
+                process: written,
+                resource: changed,
+                successor,
+                ..
+            } = write;
+            if let Some((changed, _)) = changed {
+                resource = changed;
+            }
+            match next {
+                Next::Continue => process = written,
+                Next::Chain => return Ok((next, successor, resource)),
+                Next::Rest => return Ok((next, Some(written), resource)),
+                Next::End => return Ok((next, None, resource)),
+            }
+        }
+    }
+
+    /// Runs the next step and decides what follows from it.
+    async fn decide(
+        &self,
+        process: &Process,
+        resource: &Resource,
+        guard: &Guard,
+        again: u32,
+    ) -> Result<(ProcessWrite, Next), Stop> {
+        let Some(step) = process.next_step() else {
+            return Ok(conclude(process, resource, self.moment()));
+        };
+        let now = self.clock.now();
+        if now >= process.deadline {
+            let reason = process.message.as_deref().unwrap_or("it was never begun");
+            let failure = Failure::new(format!("gave up at the deadline: {reason}"));
+            return Ok(fail(process, resource, Some(step), failure, now));
+        }
+        let outcome = if again > AGAIN_AT_ONCE {
+            Outcome::Retry(Failure::new(
+                "what the step had read was out of date each time",
+            ))
+        } else {
+            self.run_step(step, process, resource, guard).await?
+        };
+        if let Outcome::Retry(failure) | Outcome::Fail(failure) = &outcome {
+            tracing::info!(%step, reason = %failure, "step did not succeed");
+        }
+        Ok(advance(process, resource, step, outcome, self.moment()))
+    }
+
+    async fn run_step(
+        &self,
+        step: Step,
+        process: &Process,
+        resource: &Resource,
+        guard: &Guard,
+    ) -> Result<Outcome, Stop> {
+        let running = steps::run(step, process, resource, &self.surroundings);
+        let outcome = tokio::select! {
+            outcome = running => outcome,
+            () = guard.lost().cancelled() => {
+                tracing::warn!(%step, "the lock was lost, the step is left");
+                return Err(Stop::Interrupted);
+            }
+        };
+        match outcome {
+            Ok(outcome) => Ok(outcome),
+            Err(StepError::Fenced) => {
+                tracing::warn!(%step, "the agent has seen a higher fence than ours");
+                Err(Stop::NotOurs)
+            }
+            Err(StepError::Store(error)) => Err(interrupted(&error)),
+            Err(StepError::Malformed(error)) => Ok(Outcome::Retry(Failure::new(format!(
+                "the agent's reply is unsound: {error}"
+            )))),
+        }
+    }
+
+    async fn commit(&self, write: &ProcessWrite) -> Result<Written, Stop> {
+        let committed = self.surroundings.store.commit(write.clone()).await;
+        committed.map_err(|error| interrupted(&error))
+    }
+
+    async fn reload(&self, process: &Process) -> Result<(Process, Resource), Stop> {
+        let store = &self.surroundings.store;
+        let reference = process.resource;
+        let resource = store
+            .resource(reference.resource_type, reference.id)
+            .await
+            .map_err(|error| interrupted(&error))?;
+        Ok((process.clone(), resource.ok_or(Stop::NotOurs)?))
+    }
+
+    /// Leaves a process to another server, at once.
+    async fn hand_back(
+        &self,
+        mut process: Process,
+    ) -> Result<(Next, Option<Process>, Resource), Stop> {
+        process.phase = Phase::Queued;
+        process.run_after = self.clock.now();
+        let ready = Ready {
+            process: process.id,
+            resource: process.resource,
+        };
+        let write = ProcessWrite {
+            process,
+            resource: None,
+            reservation: None,
+            successor: None,
+            passed: Vec::new(),
+        };
+        self.commit(&write).await?;
+        self.announcer.ready(ready).await;
+        Err(Stop::NotOurs)
+    }
+
+    async fn announce(&self, write: &ProcessWrite, next: Next) {
+        if matches!(next, Next::End | Next::Chain) {
+            let Process { phase, message, .. } = &write.process;
+            tracing::info!(%phase, message, "process ended");
+            self.announcer.ended(write.process.id).await;
+        }
+        if !write.passed.is_empty() {
+            self.announcer.changed().await;
+        }
+        if let Some((resource, _)) = &write.resource
+            && resource.resource_type() == ResourceType::Host
+            && resource.state == State::Active
+        {
+            self.wake_for_room().await;
+        }
+    }
+
+    /// Makes those due that wait for a host. The sweep takes them up.
+    async fn wake_for_room(&self) {
+        self.surroundings.hosts.forget();
+        let woken = self
+            .surroundings
+            .store
+            .wake(WaitsFor::Room, self.clock.now())
+            .await;
+        if let Err(error) = woken {
+            tracing::info!(%error, "nobody was woken, they look again by themselves");
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            now: self.clock.now(),
+            jitter: rand::random(),
+            successor: fresh::process_id(),
+            lease: self.lease,
+        }
+    }
+}
+
+fn interrupted(error: &StoreError) -> Stop {
+    tracing::warn!(%error, source = ?std::error::Error::source(error), "the process is left as it is");
+    Stop::Interrupted
+}

@@ -1,0 +1,178 @@
+//! Settling what is said of one container.
+
+use std::sync::Arc;
+
+use drover_domain::lifecycle::{self, Report, Reported};
+use drover_domain::process::WaitsFor;
+use drover_domain::resource::Details;
+use drover_domain::{Fence, Resource, ResourceId, ResourceType};
+use drover_locks::{Acquisition, LockError};
+use drover_proto::Malformed;
+use drover_proto::v1::command::Action;
+use drover_proto::v1::failure::Code;
+use drover_proto::v1::{InspectContainer, SeenContainer, seen_container};
+use drover_store::StoreError;
+use uuid::Uuid;
+
+use crate::Parts;
+use crate::agents::{Answer, Order};
+use crate::engine::offers::Offers;
+use crate::engine::runner::Runner;
+
+/// Settles reports.
+pub(super) struct Settler {
+    pub(super) parts: Parts,
+    pub(super) runner: Arc<Runner>,
+    pub(super) offers: Offers,
+}
+
+/// Why a report could not be settled now.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SettleError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Locks(#[from] LockError),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+impl Settler {
+    /// Settles a report; false if it is to be made again later.
+    pub(super) async fn settle_container(
+        &self,
+        host: ResourceId,
+        seen: &SeenContainer,
+    ) -> Result<bool, SettleError> {
+        let id: ResourceId = seen.container_id.parse().map_err(|_| Malformed::Field {
+            field: "containerId",
+            value: seen.container_id.chars().take(64).collect(),
+        })?;
+        let Some(report) = report_of(seen) else {
+            return Ok(true);
+        };
+        let Some(container) = self.container_on(host, id).await? else {
+            return Ok(true);
+        };
+        match lifecycle::of(ResourceType::Container).hear(container.state, report) {
+            Reported::Ignored => Ok(true),
+            Reported::Later => Ok(false),
+            Reported::Moves(_) => self.settle_under_lock(host, id).await,
+        }
+    }
+
+    async fn settle_under_lock(
+        &self,
+        host: ResourceId,
+        id: ResourceId,
+    ) -> Result<bool, SettleError> {
+        let reference = drover_domain::ResourceRef {
+            resource_type: ResourceType::Container,
+            id,
+        };
+        let acquired = self.parts.locks.acquire(&[reference]).await?.pop();
+        let Some(Acquisition::Acquired(guard)) = acquired else {
+            return Ok(false);
+        };
+        let Some(container) = self.container_on(host, id).await? else {
+            return Ok(true);
+        };
+        let Some(now) = self.inspect(host, &container, guard.fence()).await? else {
+            return Ok(false);
+        };
+        let Some(report) = report_of(&now) else {
+            return Ok(true);
+        };
+        match lifecycle::of(ResourceType::Container).hear(container.state, report) {
+            Reported::Ignored => Ok(true),
+            Reported::Later => Ok(false),
+            Reported::Moves(state) => {
+                let expected = container.version;
+                let mut moved = container;
+                if let Details::Container { status, .. } = &mut moved.details {
+                    now.record(status)?;
+                }
+                moved.state = state;
+                moved.version += 1;
+                moved.updated = self.parts.clock.now();
+                tracing::info!(
+                    container = %id,
+                    exit_code = now.exit_code,
+                    %state,
+                    "the container ended by itself"
+                );
+                let is_written = self.parts.store.rewrite(&moved, expected).await?;
+                if is_written {
+                    self.runner.announcer.changed().await;
+                }
+                Ok(is_written)
+            }
+        }
+    }
+
+    /// How a container is now; none if the agent does not say.
+    async fn inspect(
+        &self,
+        host: ResourceId,
+        container: &Resource,
+        fence: Fence,
+    ) -> Result<Option<SeenContainer>, SettleError> {
+        let order = Order {
+            name: "settle".to_owned(),
+            sender: Uuid::now_v7(),
+            host,
+            resource: container.reference(),
+            fence,
+        };
+        let action = Action::InspectContainer(InspectContainer {});
+        let agents = &self.runner.surroundings.agents;
+        Ok(match agents.send(order, action).await? {
+            Answer::Container(seen) => Some(*seen),
+            Answer::Failure(Code::NotFound, _) => {
+                let mut missing = SeenContainer {
+                    container_id: container.id.to_string(),
+                    ..SeenContainer::default()
+                };
+                missing.set_state(seen_container::State::Missing);
+                Some(missing)
+            }
+            _ => None,
+        })
+    }
+
+    /// A container, if it lives on the host.
+    async fn container_on(
+        &self,
+        host: ResourceId,
+        id: ResourceId,
+    ) -> Result<Option<Resource>, SettleError> {
+        let container = self
+            .parts
+            .store
+            .resource(ResourceType::Container, id)
+            .await?;
+        Ok(container.filter(|container| container.host == Some(host)))
+    }
+
+    /// Offers the processes that wait for something which has happened.
+    pub(super) async fn wake(&self, waits_for: WaitsFor) {
+        match self
+            .parts
+            .store
+            .wake(waits_for, self.parts.clock.now())
+            .await
+        {
+            Ok(woken) => woken.into_iter().for_each(|ready| self.offers.now(ready)),
+            Err(error) => tracing::info!(%error, "nobody was woken, the sweep will do it"),
+        }
+    }
+}
+
+/// What a sight of a container tells; none if it runs or was never started.
+fn report_of(seen: &SeenContainer) -> Option<Report> {
+    match seen.state() {
+        seen_container::State::Exited => Some(Report::Exited),
+        seen_container::State::Missing => Some(Report::Vanished),
+        _ => None,
+    }
+}

@@ -1,0 +1,3 @@
+//! The steps of agents.
+
+pub(crate) mod greet;

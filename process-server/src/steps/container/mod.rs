@@ -1,0 +1,53 @@
+//! The steps of containers.
+
+pub(crate) mod create_on_host;
+pub(crate) mod place;
+pub(crate) mod release;
+pub(crate) mod remove_from_host;
+pub(crate) mod start_on_host;
+pub(crate) mod stop_on_host;
+
+use drover_domain::Resource;
+use drover_domain::engine::{Changes, Outcome};
+use drover_domain::resource::{ContainerSpec, ContainerStatus, Details};
+use drover_proto::v1::{SeenContainer, seen_container};
+
+use super::StepError;
+
+/// Spec and status of a container; none if the resource is of another type, which no lifecycle
+/// brings about.
+fn parts(resource: &Resource) -> Option<(&ContainerSpec, &ContainerStatus)> {
+    match &resource.details {
+        Details::Container { spec, status } => Some((spec, status)),
+        _ => None,
+    }
+}
+
+/// The end of a step that leaves the container as the agent saw it.
+fn seen(resource: &Resource, seen: &SeenContainer) -> Result<Outcome, StepError> {
+    let mut details = resource.details.clone();
+    if let Details::Container { status, .. } = &mut details {
+        seen.record(status)?;
+        if seen.state() == seen_container::State::Running {
+            status.exit_code = None;
+        }
+    }
+    Ok(Outcome::Done(Box::new(Changes {
+        details: Some(details),
+        ..Changes::default()
+    })))
+}
+
+/// The end of a step that finds the container gone from its host.
+fn gone(resource: &Resource) -> Outcome {
+    let mut details = resource.details.clone();
+    if let Details::Container { status, .. } = &mut details {
+        status.runtime_id = None;
+        status.bound_ports.clear();
+        status.address = None;
+    }
+    Outcome::Done(Box::new(Changes {
+        details: Some(details),
+        ..Changes::default()
+    }))
+}

@@ -1,0 +1,60 @@
+//! Choose a host, and reserve on it what the container asks for.
+//!
+//! The reservation is written together with the choice. If the host has no room by then, the step
+//! runs again with a fresh look at the hosts.
+
+use std::time::Duration;
+
+use drover_domain::ResourceType;
+use drover_domain::engine::{Changes, Failure, Outcome};
+use drover_domain::placement::{Constraint, Demand, NoHost};
+use drover_domain::process::WaitsFor;
+use drover_domain::write::ReservationChange;
+
+use crate::steps::{Context, StepError};
+
+/// How soon to look again when only the state of hosts is in the way. A host that becomes active
+/// wakes the process earlier.
+const PAUSE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
+    let Some((spec, _)) = super::parts(context.resource) else {
+        return Ok(Outcome::done());
+    };
+    if let Some(host) = context.resource.host {
+        let host = context
+            .surroundings
+            .store
+            .resource(ResourceType::Host, host)
+            .await?;
+        if host.is_some_and(|host| host.removed.is_none()) {
+            return Ok(Outcome::done());
+        }
+    }
+    let demand = Demand::of(spec);
+    Ok(match context.surroundings.hosts.place(&demand).await? {
+        Ok(host) => Outcome::Done(Box::new(Changes {
+            host: Some(Some(host)),
+            reservation: Some(ReservationChange::Take {
+                host,
+                amount: demand.amount,
+                ports: demand.ports,
+            }),
+            ..Changes::default()
+        })),
+        Err(refusal) => refused(&refusal),
+    })
+}
+
+/// A host may yet become active, and that is waited for. What else is in the way is tried again a
+/// few times, since removals may be under way, and then told to whoever asked.
+fn refused(refusal: &NoHost) -> Outcome {
+    if refusal.hosts == 0 || refusal.failed.contains_key(&Constraint::State) {
+        return Outcome::Wait {
+            reason: refusal.to_string(),
+            delay: PAUSE,
+            waits_for: Some(WaitsFor::Room),
+        };
+    }
+    Outcome::Retry(Failure::new(refusal.to_string()))
+}

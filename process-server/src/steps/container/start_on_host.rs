@@ -1,0 +1,40 @@
+//! Have the host's agent start the container. One that somebody took away meanwhile is made again.
+
+use drover_domain::engine::{Failure, Outcome};
+use drover_proto::v1::StartContainer;
+use drover_proto::v1::command::Action;
+use drover_proto::v1::failure::Code;
+
+use crate::agents::Answer;
+use crate::steps::replies::{away, not_carried_out, unexpected};
+use crate::steps::{Context, StepError};
+
+pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
+    let Some((spec, _)) = super::parts(context.resource) else {
+        return Ok(Outcome::done());
+    };
+    let Some(host) = context.resource.host else {
+        return Ok(Outcome::Fail(Failure::new("the container has no host")));
+    };
+    let agents = &context.surroundings.agents;
+    let start = Action::StartContainer(StartContainer {});
+    let mut answer = agents
+        .send(context.order(host, "start"), start.clone())
+        .await?;
+    if matches!(answer, Answer::Failure(Code::NotFound, _)) {
+        let create = drover_proto::create_container(context.resource, spec);
+        let create = Action::CreateContainer(Box::new(create));
+        answer = agents.send(context.order(host, "create"), create).await?;
+        if matches!(answer, Answer::Container(_)) {
+            answer = agents
+                .send(context.order(host, "start-anew"), start)
+                .await?;
+        }
+    }
+    match answer {
+        Answer::Container(seen) => super::seen(context.resource, &seen),
+        Answer::Failure(code, message) => not_carried_out(host, code, &message),
+        Answer::Silence(reason) => Ok(away(host, reason)),
+        Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
+    }
+}

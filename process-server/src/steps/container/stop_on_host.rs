@@ -1,0 +1,35 @@
+//! Have the host's agent stop the container. One that was never made is stopped already.
+
+use std::time::Duration;
+
+use drover_domain::engine::Outcome;
+use drover_proto::v1::StopContainer;
+use drover_proto::v1::command::Action;
+use drover_proto::v1::failure::Code;
+
+use crate::agents::Answer;
+use crate::steps::replies::{away, not_carried_out, unexpected};
+use crate::steps::{Context, StepError};
+
+/// How long a container may take to end by itself before it is killed; Docker's own default.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
+    let Some(host) = context.resource.host else {
+        return Ok(Outcome::done());
+    };
+    let grace_millis = u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX);
+    let action = Action::StopContainer(StopContainer { grace_millis });
+    match context
+        .surroundings
+        .agents
+        .send(context.order(host, "stop"), action)
+        .await?
+    {
+        Answer::Container(seen) => super::seen(context.resource, &seen),
+        Answer::Failure(Code::NotFound, _) => Ok(super::gone(context.resource)),
+        Answer::Failure(code, message) => not_carried_out(host, code, &message),
+        Answer::Silence(reason) => Ok(away(host, reason)),
+        Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
+    }
+}

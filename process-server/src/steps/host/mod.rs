@@ -1,0 +1,5 @@
+//! The steps of hosts.
+
+pub(crate) mod refuse_while_occupied;
+pub(crate) mod retire_agent;
+pub(crate) mod take_inventory;

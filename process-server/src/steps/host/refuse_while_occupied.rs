@@ -1,0 +1,20 @@
+//! Make sure that nothing lives on a host before it is removed. With `force` the containers are
+//! given up: the next process of each finds its host removed.
+
+use drover_domain::engine::{Failure, Outcome};
+
+use crate::steps::{Context, StepError};
+
+pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
+    let containers = context
+        .surroundings
+        .store
+        .containers_on(context.resource.id)
+        .await?;
+    if containers == 0 || context.process.force {
+        return Ok(Outcome::done());
+    }
+    Ok(Outcome::Fail(Failure::new(format!(
+        "{containers} containers still live on the host: remove them first, or remove it by force"
+    ))))
+}

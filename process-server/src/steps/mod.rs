@@ -1,0 +1,94 @@
+//! Steps: what processes are made of.
+//!
+//! A step looks whether what it is for is true already, makes it true if not, and says what it
+//! saw. It may run any number of times, after a crash or because what it read was out of date, so
+//! nothing that it does may add up. It changes nothing in the database: the changes that it answers
+//! with are written with its journal entry, or not at all.
+//!
+//! Each step has a file in the folder of the lifecycle that it belongs to.
+
+mod agent;
+mod container;
+mod host;
+mod replies;
+
+use drover_domain::engine::Outcome;
+use drover_domain::lifecycle::Step;
+use drover_domain::{Process, Resource};
+use drover_proto::Malformed;
+use drover_store::{Store, StoreError};
+
+use crate::agents::{Agents, Order};
+use crate::hosts::Hosts;
+
+/// What steps act on.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) store: Store,
+    pub(crate) agents: Agents,
+    pub(crate) hosts: Hosts,
+}
+
+/// What a step knows: the process and the resource as they were read, and its surroundings.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) step: Step,
+    pub(crate) process: &'a Process,
+    pub(crate) resource: &'a Resource,
+    pub(crate) surroundings: &'a Surroundings,
+}
+
+/// Why a step has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// An agent has seen a higher fence for the resource: this server must not go on.
+    #[error("an agent has seen a higher fence")]
+    Fenced,
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An agent's reply is not of the right form.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+/// Runs a step.
+pub(crate) async fn run(
+    step: Step,
+    process: &Process,
+    resource: &Resource,
+    surroundings: &Surroundings,
+) -> Result<Outcome, StepError> {
+    let context = Context {
+        step,
+        process,
+        resource,
+        surroundings,
+    };
+    match step {
+        Step::Place => container::place::run(context).await,
+        Step::CreateOnHost => container::create_on_host::run(context).await,
+        Step::StartOnHost => container::start_on_host::run(context).await,
+        Step::StopOnHost => container::stop_on_host::run(context).await,
+        Step::RemoveFromHost => container::remove_from_host::run(context).await,
+        Step::Release => Ok(container::release::run()),
+        Step::Greet => agent::greet::run(context).await,
+        Step::TakeInventory => host::take_inventory::run(context).await,
+        Step::RefuseWhileOccupied => host::refuse_while_occupied::run(context).await,
+        Step::RetireAgent => host::retire_agent::run(context).await,
+    }
+}
+
+impl Context<'_> {
+    /// The order for the agent of a host, in the name of this step and this try of it. `part` tells
+    /// apart the commands of one step.
+    fn order(&self, host: drover_domain::ResourceId, part: &str) -> Order {
+        Order {
+            name: format!("{}/{}/{part}", self.step, self.process.attempts()),
+            sender: self.process.id.uuid(),
+            host,
+            resource: self.resource.reference(),
+            fence: self.process.fence,
+        }
+    }
+}
