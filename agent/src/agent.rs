@@ -1,0 +1,164 @@
+//! The life of an agent: who it is, then a connection, until it is told to end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_domain::resource::HostFacts;
+use rustls::ClientConfig;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{error, info, warn};
+
+use crate::backoff::Backoff;
+use crate::connection::{Connection, End};
+use crate::executor::Executor;
+use crate::identity::{Identity, StateFile, StateFileError};
+use crate::ledger::{Ledger, Limits};
+use crate::machine;
+use crate::options::Options;
+use crate::registrar::{self, registration};
+use crate::reports::Reports;
+use crate::runtime::Runtime;
+use crate::session::Session;
+use crate::transport::{self, TransportError};
+use crate::watcher::Watcher;
+
+/// How long commands in hand are waited for at the end.
+const FINISH_WITHIN: Duration = Duration::from_secs(5);
+
+/// What an agent works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// What runs containers.
+    pub runtime: Arc<dyn Runtime>,
+}
+
+/// Why an agent cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its state cannot be read or written.
+    #[error("the agent's state cannot be kept")]
+    State(#[from] StateFileError),
+    /// Its servers cannot be spoken to as was asked.
+    #[error("the agent servers cannot be used")]
+    Transport(#[from] TransportError),
+    /// Nobody knows it, and it has nothing to introduce itself with.
+    #[error("the agent is not registered and was given no registration token")]
+    NoRegistrationToken,
+}
+
+/// One agent.
+pub struct Agent {
+    options: Options,
+    runtime: Arc<dyn Runtime>,
+}
+
+impl Agent {
+    /// An agent that has not begun.
+    pub fn new(options: Options, parts: Parts) -> Self {
+        Self {
+            options,
+            runtime: parts.runtime,
+        }
+    }
+
+    /// Works until it is told to end.
+    ///
+    /// # Errors
+    /// When it cannot begin: its directory or its servers cannot be used, or it is not registered
+    /// and has no token. Whatever may pass, as a server that is away, is waited for instead.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let tls = transport::prepare(&self.options)?;
+        let mut file = StateFile::open(&self.options.data_dir)?;
+        let identity = match file.identity() {
+            Some(identity) => identity.clone(),
+            None if self.options.registration_token.is_none() => {
+                return Err(Error::NoRegistrationToken);
+            }
+            None => match self.introduce(&mut file, &tls, &shutdown).await? {
+                Some(identity) => identity,
+                None => return Ok(()),
+            },
+        };
+        self.work(identity, &mut file, &tls, &shutdown).await
+    }
+
+    async fn work(
+        &self,
+        mut identity: Identity,
+        file: &mut StateFile,
+        tls: &Arc<ClientConfig>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Error> {
+        self.runtime.bind(identity.agent_id);
+        let ledger = Ledger::new(Limits::default());
+        let reports = Arc::new(Reports::new());
+        let watcher = Arc::new(Watcher::new(
+            Arc::clone(&self.runtime),
+            ledger.clone(),
+            Arc::clone(&reports),
+        ));
+        let watch = || {
+            let watcher = Arc::clone(&watcher).run(shutdown.child_token());
+            AbortOnDropHandle::new(tokio::spawn(watcher))
+        };
+        let mut watching = watch();
+        let executor = Executor::new(Arc::clone(&self.runtime), ledger, Arc::clone(&reports));
+        let session = Session {
+            executor: Arc::new(executor),
+            reports,
+        };
+        let mut connection = Connection::new(&self.options.servers, tls, &session);
+        let mut unknown = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+        while let End::Unknown = connection.run(&identity.credential, shutdown).await {
+            if self.options.registration_token.is_none() {
+                error!("the servers do not accept this agent, and it was given no token");
+            } else {
+                warn!("the servers do not accept this agent; registering again");
+                if let Some(known) = self.introduce(file, tls, shutdown).await? {
+                    if known.agent_id != identity.agent_id {
+                        self.runtime.bind(known.agent_id);
+                        watching = watch();
+                    }
+                    identity = known;
+                }
+            }
+            if !unknown.pause(shutdown).await {
+                break;
+            }
+        }
+        info!("ending");
+        drop(watching);
+        session.executor.finish_within(FINISH_WITHIN).await;
+        Ok(())
+    }
+
+    /// Registers and keeps the identity. `None` if the program is to end first.
+    async fn introduce(
+        &self,
+        file: &mut StateFile,
+        tls: &Arc<ClientConfig>,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Identity>, Error> {
+        let Some(token) = &self.options.registration_token else {
+            return Err(Error::NoRegistrationToken);
+        };
+        let facts = self.facts().await;
+        let asked = registration(&self.options, token.reveal(), file.agent_key(), facts);
+        let given = registrar::register(&self.options, tls, &asked, shutdown).await;
+        if let Some(identity) = &given {
+            file.keep(identity.clone())?;
+        }
+        Ok(given)
+    }
+
+    /// What the runtime knows of the machine, or the machine alone if the runtime is away.
+    async fn facts(&self) -> HostFacts {
+        self.runtime.facts().await.unwrap_or_else(|error| {
+            warn!(%error, "the runtime does not tell what the host is");
+            let mut facts = machine::facts();
+            facts.runtime = self.runtime.name().to_owned();
+            facts
+        })
+    }
+}

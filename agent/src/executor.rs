@@ -1,0 +1,300 @@
+//! Carries out commands.
+//!
+//! [`Executor::accept`] never waits: it answers at once what can be answered at once (a ping, a
+//! stale fence, a repeat) and starts a task for everything else. The task waits for its turn in its
+//! resource's line and for one of [`AT_A_TIME`] permits, checks that the command is still wanted,
+//! acts on the runtime, and writes the reply into the ledger. It is not tied to the connection on
+//! which the command came: when that goes, the work goes on and the reply is kept for a repeat.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drover_domain::{Fence, ResourceId, ResourceRef, ResourceType};
+use drover_proto::v1::{
+    AgentFrame, Command, Failure, Inventory, Pong, Reply, SeenContainer, agent_frame,
+    command::Action, failure::Code, reply,
+};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info};
+
+use crate::ledger::{Admission, Ledger, Place, Ticket, Waiter};
+use crate::machine;
+use crate::reports::Reports;
+use crate::runtime::{Runtime, RuntimeError};
+
+/// Commands carried out at a time.
+const AT_A_TIME: usize = 64;
+
+/// See the module.
+pub(crate) struct Executor {
+    runtime: Arc<dyn Runtime>,
+    ledger: Ledger,
+    reports: Arc<Reports>,
+    permits: Semaphore,
+    tasks: TaskTracker,
+}
+
+/// A command that was understood.
+struct Order {
+    command_id: String,
+    resource: ResourceRef,
+    fence: Fence,
+    /// When nobody waits for the reply any more.
+    expires: Option<Instant>,
+    action: Action,
+}
+
+impl Executor {
+    pub(crate) fn new(runtime: Arc<dyn Runtime>, ledger: Ledger, reports: Arc<Reports>) -> Self {
+        Self {
+            runtime,
+            ledger,
+            reports,
+            permits: Semaphore::new(AT_A_TIME),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Takes in a command. What it gives back is the answer; otherwise the waiter will have it.
+    pub(crate) fn accept(self: &Arc<Self>, command: Command, waiter: &Waiter) -> Option<Reply> {
+        let now = Instant::now();
+        let order = match understand(command, now) {
+            Ok(order) => order,
+            Err(reply) => return Some(*reply),
+        };
+        let admission =
+            self.ledger
+                .admit(&order.command_id, order.resource, order.fence, waiter, now);
+        match admission {
+            Admission::Stale(highest) => Some(stale(order.command_id, order.fence, highest)),
+            Admission::Remembered(reply) => Some(reply),
+            Admission::Joined => None,
+            Admission::Full => Some(failed(
+                order.command_id,
+                Code::Unavailable,
+                "the agent has too many commands in hand".to_owned(),
+            )),
+            Admission::Begin(ticket, place) => {
+                let executor = Arc::clone(self);
+                self.tasks
+                    .spawn(async move { executor.carry_out(order, ticket, place).await });
+                None
+            }
+        }
+    }
+
+    /// Waits for what is in hand, but not for ever.
+    pub(crate) async fn finish_within(&self, limit: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(limit, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            info!(
+                commands = self.tasks.len(),
+                "ending while commands are in hand"
+            );
+        }
+    }
+
+    async fn carry_out(&self, order: Order, ticket: Ticket, place: Place) {
+        let Some(turn) = place.turn().await else {
+            return;
+        };
+        let Ok(permit) = self.permits.acquire().await else {
+            return;
+        };
+        let reply = match self.unwanted(&order) {
+            Some(reply) => reply,
+            None => self.act(&order).await,
+        };
+        if let Some(reply::Result::Container(seen)) = &reply.result {
+            self.reports.replied(order.resource.id, seen);
+        }
+        let waiters = match &reply.result {
+            Some(reply::Result::Inventory(_)) => ticket.finish_unremembered(),
+            _ => ticket.finish(&reply, Instant::now()),
+        };
+        // In the turn, so that no report of what happens next goes out before the reply ...
+        let patient = hand_out(waiters, &reply);
+        drop((permit, turn));
+        // ... but a connection that takes nothing holds up its own reply only.
+        for (waiter, frame) in patient {
+            if waiter.send(frame).await.is_err() {
+                debug!(command = %order.command_id, "the reply is kept: its connection is gone");
+            }
+        }
+    }
+
+    /// Why a command is not to be carried out now that its turn has come, if it is not.
+    fn unwanted(&self, order: &Order) -> Option<Reply> {
+        let id = || order.command_id.clone();
+        if let Some(highest) = self.ledger.outdated_by(order.resource, order.fence) {
+            return Some(stale(id(), order.fence, highest));
+        }
+        let has_expired = order.expires.is_some_and(|moment| moment <= Instant::now());
+        has_expired.then(|| {
+            let message = "the command's time was over before its turn came".to_owned();
+            failed(id(), Code::Unavailable, message)
+        })
+    }
+
+    async fn act(&self, order: &Order) -> Reply {
+        let id = order.resource.id;
+        let began = Instant::now();
+        let result = match &order.action {
+            Action::Ping(_) => Ok(reply::Result::Pong(Pong {})),
+            Action::TakeInventory(_) => self.inventory().await.map(reply::Result::Inventory),
+            action => self
+                .act_on_container(id, action)
+                .await
+                .map(reply::Result::Container),
+        };
+        let millis = began.elapsed().as_millis();
+        match result {
+            Ok(result) => {
+                debug!(resource = %order.resource, action = name_of(&order.action), %millis, "done");
+                Reply {
+                    command_id: order.command_id.clone(),
+                    result: Some(result),
+                }
+            }
+            Err(error) => {
+                info!(
+                    resource = %order.resource,
+                    action = name_of(&order.action),
+                    %millis,
+                    %error,
+                    "a command could not be carried out"
+                );
+                Reply {
+                    command_id: order.command_id.clone(),
+                    result: Some(reply::Result::Failure(Failure::from(&error))),
+                }
+            }
+        }
+    }
+
+    async fn act_on_container(
+        &self,
+        id: ResourceId,
+        action: &Action,
+    ) -> Result<SeenContainer, RuntimeError> {
+        match action {
+            Action::CreateContainer(wanted) => self.runtime.create(id, wanted).await,
+            Action::StartContainer(_) => self.runtime.start(id).await,
+            Action::StopContainer(stop) => {
+                let grace = Duration::from_millis(u64::from(stop.grace_millis));
+                self.runtime.stop(id, grace).await
+            }
+            Action::RemoveContainer(_) => self.runtime.remove(id).await,
+            Action::Ping(_) | Action::TakeInventory(_) | Action::InspectContainer(_) => {
+                self.runtime.inspect(id).await
+            }
+        }
+    }
+
+    /// What the host is and what it runs.
+    pub(crate) async fn inventory(&self) -> Result<Inventory, RuntimeError> {
+        let facts = match self.runtime.facts().await {
+            Ok(facts) => facts,
+            Err(error) => {
+                debug!(%error, "the runtime does not tell what the host is");
+                let mut facts = machine::facts();
+                facts.runtime = self.runtime.name().to_owned();
+                facts
+            }
+        };
+        Ok(Inventory {
+            facts: Some(facts.into()),
+            containers: self.runtime.list().await?,
+        })
+    }
+}
+
+fn understand(command: Command, now: Instant) -> Result<Order, Box<Reply>> {
+    let Some(action) = command.action else {
+        let message = "this agent does not know the action".to_owned();
+        return Err(Box::new(failed(command.id, Code::Unsupported, message)));
+    };
+    if matches!(action, Action::Ping(_)) {
+        return Err(Box::new(Reply {
+            command_id: command.id,
+            result: Some(reply::Result::Pong(Pong {})),
+        }));
+    }
+    let resource = match drover_proto::resource(command.resource.as_ref()) {
+        Ok(resource) => resource,
+        Err(error) => {
+            return Err(Box::new(failed(
+                command.id,
+                Code::Refused,
+                error.to_string(),
+            )));
+        }
+    };
+    let fits = matches!(action, Action::TakeInventory(_))
+        || resource.resource_type == ResourceType::Container;
+    if command.id.is_empty() || !fits {
+        let message = format!("the action does not fit {resource}, or has no id");
+        return Err(Box::new(failed(command.id, Code::Refused, message)));
+    }
+    let timeout = u64::try_from(command.timeout_millis).unwrap_or_default();
+    Ok(Order {
+        command_id: command.id,
+        resource,
+        fence: Fence::from_raw(command.fence),
+        expires: (timeout > 0)
+            .then(|| now.checked_add(Duration::from_millis(timeout)))
+            .flatten(),
+        action,
+    })
+}
+
+/// Hands out a reply without waiting; gives back those who have no room for it now.
+fn hand_out(waiters: Vec<Waiter>, reply: &Reply) -> Vec<(Waiter, AgentFrame)> {
+    let mut patient = Vec::new();
+    for waiter in waiters {
+        if let Err(TrySendError::Full(frame)) = waiter.try_send(frame(reply.clone())) {
+            patient.push((waiter, frame));
+        }
+    }
+    patient
+}
+
+/// The frame that carries a reply.
+pub(crate) fn frame(reply: Reply) -> AgentFrame {
+    AgentFrame {
+        content: Some(agent_frame::Content::Reply(reply)),
+    }
+}
+
+fn stale(command_id: String, fence: Fence, highest: Fence) -> Reply {
+    let message = format!("the fence {fence} is older than {highest}, which was seen before");
+    failed(command_id, Code::StaleFence, message)
+}
+
+fn failed(command_id: String, code: Code, message: String) -> Reply {
+    Reply {
+        command_id,
+        result: Some(reply::Result::Failure(Failure {
+            code: code.into(),
+            message,
+        })),
+    }
+}
+
+const fn name_of(action: &Action) -> &'static str {
+    match action {
+        Action::Ping(_) => "ping",
+        Action::TakeInventory(_) => "take inventory",
+        Action::CreateContainer(_) => "create",
+        Action::StartContainer(_) => "start",
+        Action::StopContainer(_) => "stop",
+        Action::RemoveContainer(_) => "remove",
+        Action::InspectContainer(_) => "inspect",
+    }
+}

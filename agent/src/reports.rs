@@ -1,0 +1,359 @@
+//! Reports: what happened on this host without being asked for, told until somebody has dealt
+//! with it.
+//!
+//! # Theory of operation
+//!
+//! An event of the runtime is a hint. It leads to an observation: the [`watcher`](crate::watcher)
+//! takes the container's turn in the ledger, so that no command is at work on it, looks, and hands
+//! what it saw to [`Reports::observed`]. Here it is compared with what the servers were told last
+//! about that container, by the reply to a command or by a report that was settled:
+//!
+//! - the same: it is the doing of a command, whose reply said so already; nothing to report;
+//! - ended or missing, and they were told otherwise or nothing: a report;
+//! - anything else: whatever was still to be reported is out of date.
+//!
+//! So nobody guesses from the timing of an event who caused it. A later reply that describes the
+//! container supersedes its report, as does a later observation.
+//!
+//! A report is sent about once a second until its answer says that it is settled; while a process
+//! is at work on the container the answer says "not yet". Beside the reports there is the
+//! inventory: due after each connection, after a gap in the events, and when there are more reports
+//! than are kept. It goes before everything else and is taken anew each time that it is sent, for
+//! an old one would name containers that are gone; it is due again, less and less often, until one
+//! is settled.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drover_domain::ResourceId;
+use drover_proto::v1::{Report, SeenContainer, report::What, seen_container::State};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::backoff::{Backoff, jittered};
+use crate::generations::Generations;
+
+/// Containers with a report that is not settled; beyond that, the inventory tells of all.
+const PENDING_LIMIT: usize = 4_096;
+/// Containers of which it is known what was told last.
+const TOLD_LIMIT: usize = 100_000;
+/// At least half of this lies between two sendings of one report, at most all.
+const SEND_EVERY: Duration = Duration::from_millis(1_300);
+const INVENTORY_FIRST: Duration = Duration::from_secs(1);
+const INVENTORY_LONGEST: Duration = Duration::from_secs(60);
+
+/// What of a container matters to whoever decides about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    state: State,
+    exit_code: Option<i32>,
+}
+
+impl From<&SeenContainer> for Told {
+    fn from(seen: &SeenContainer) -> Self {
+        Self {
+            state: seen.state(),
+            exit_code: seen.exit_code,
+        }
+    }
+}
+
+struct Pending {
+    report: Report,
+    told: Told,
+    due: Instant,
+}
+
+struct Inventory {
+    /// When to take the next one; `None` when the last one was settled.
+    due: Option<Instant>,
+    sent: Option<String>,
+    backoff: Backoff,
+}
+
+struct Books {
+    told: Generations<ResourceId, Told>,
+    pending: HashMap<ResourceId, Pending>,
+    inventory: Inventory,
+}
+
+/// See the module.
+pub(crate) struct Reports {
+    books: Mutex<Books>,
+    changed: Notify,
+}
+
+/// What is to be sent now.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    /// An inventory is to be taken and sent, before the reports, under this id.
+    pub(crate) inventory: Option<String>,
+    pub(crate) reports: Vec<Report>,
+    /// When to ask again, unless [`Reports::changed`] speaks first.
+    pub(crate) next: Option<Instant>,
+}
+
+impl Reports {
+    pub(crate) fn new() -> Self {
+        Self {
+            books: Mutex::new(Books {
+                told: Generations::new(TOLD_LIMIT),
+                pending: HashMap::new(),
+                inventory: Inventory {
+                    due: None,
+                    sent: None,
+                    backoff: Backoff::new(INVENTORY_FIRST, INVENTORY_LONGEST),
+                },
+            }),
+            changed: Notify::new(),
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there may be more to send than was known.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// A connection is there: everything is to be told anew.
+    pub(crate) fn connected(&self, now: Instant) {
+        let mut books = self.books();
+        for pending in books.pending.values_mut() {
+            pending.due = now;
+        }
+        books.inventory.ask(now);
+        drop(books);
+        self.changed.notify_one();
+    }
+
+    /// Something may have been missed.
+    pub(crate) fn missed(&self, now: Instant) {
+        self.books().inventory.ask(now);
+        self.changed.notify_one();
+    }
+
+    /// The reply to a command described a container.
+    pub(crate) fn replied(&self, id: ResourceId, seen: &SeenContainer) {
+        let mut books = self.books();
+        books.told.insert(id, Told::from(seen));
+        books.pending.remove(&id);
+    }
+
+    /// A container was looked at while no command was at work on it.
+    pub(crate) fn observed(&self, id: ResourceId, seen: SeenContainer, now: Instant) {
+        let told = Told::from(&seen);
+        let mut books = self.books();
+        if !matches!(told.state, State::Exited | State::Missing) || books.told.get(id) == Some(told)
+        {
+            books.pending.remove(&id);
+            return;
+        }
+        if books
+            .pending
+            .get(&id)
+            .is_some_and(|known| known.told == told)
+        {
+            return;
+        }
+        if books.pending.len() >= PENDING_LIMIT && !books.pending.contains_key(&id) {
+            books.inventory.ask(now);
+        } else {
+            let report = Report {
+                id: new_id(),
+                what: Some(What::Container(seen)),
+            };
+            let pending = Pending {
+                report,
+                told,
+                due: now,
+            };
+            books.pending.insert(id, pending);
+        }
+        drop(books);
+        self.changed.notify_one();
+    }
+
+    /// A server has answered a report.
+    pub(crate) fn answered(&self, report_id: &str, is_settled: bool, now: Instant) {
+        let mut books = self.books();
+        if books.inventory.sent.as_deref() == Some(report_id) {
+            if is_settled {
+                books.inventory.due = None;
+            }
+            return;
+        }
+        let found = books
+            .pending
+            .iter()
+            .find(|(_, pending)| pending.report.id == report_id)
+            .map(|(id, pending)| (*id, pending.told));
+        let Some((id, told)) = found else {
+            // Superseded while the answer was on its way.
+            return;
+        };
+        if is_settled {
+            books.pending.remove(&id);
+            books.told.insert(id, told);
+        } else if let Some(pending) = books.pending.get_mut(&id) {
+            pending.due = now + jittered(SEND_EVERY);
+        }
+    }
+
+    /// Takes what is to be sent now; each counts as sent.
+    pub(crate) fn due(&self, now: Instant) -> Due {
+        let mut books = self.books();
+        let mut due = Due::default();
+        if books.inventory.due.is_some_and(|moment| moment <= now) {
+            let id = new_id();
+            books.inventory.sent = Some(id.clone());
+            let wait = books.inventory.backoff.next();
+            books.inventory.due = Some(now + wait);
+            due.inventory = Some(id);
+        }
+        for pending in books.pending.values_mut() {
+            if pending.due <= now {
+                pending.due = now + jittered(SEND_EVERY);
+                due.reports.push(pending.report.clone());
+            }
+        }
+        let soonest = books.pending.values().map(|pending| pending.due).min();
+        due.next = soonest.into_iter().chain(books.inventory.due).min();
+        due
+    }
+}
+
+impl Inventory {
+    fn ask(&mut self, now: Instant) {
+        self.due = Some(now);
+        // The answer to an earlier one settles nothing any more.
+        self.sent = None;
+        self.backoff.reset();
+    }
+}
+
+fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> ResourceId {
+        ResourceId::new(uuid::Uuid::from_u128(1))
+    }
+
+    fn seen(state: State, exit_code: Option<i32>) -> SeenContainer {
+        SeenContainer {
+            container_id: id().to_string(),
+            state: state.into(),
+            exit_code,
+            ..SeenContainer::default()
+        }
+    }
+
+    fn second() -> Duration {
+        Duration::from_secs(2)
+    }
+
+    #[test]
+    fn an_end_that_nobody_ordered_is_reported_until_it_is_settled() {
+        let reports = Reports::new();
+        let now = Instant::now();
+        reports.replied(id(), &seen(State::Running, None));
+        reports.observed(id(), seen(State::Exited, Some(3)), now);
+        let first = reports.due(now).reports;
+        assert_eq!(first.len(), 1);
+        assert!(
+            reports.due(now).reports.is_empty(),
+            "sent once a second only"
+        );
+        reports.answered(&first[0].id, false, now);
+        assert_eq!(
+            reports.due(now + second()).reports,
+            first,
+            "the same report again"
+        );
+        reports.answered(&first[0].id, true, now);
+        assert!(reports.due(now + 4 * second()).reports.is_empty());
+        reports.observed(id(), seen(State::Exited, Some(3)), now);
+        assert!(
+            reports.due(now + 8 * second()).reports.is_empty(),
+            "told already"
+        );
+    }
+
+    #[test]
+    fn what_a_reply_has_told_is_not_reported() {
+        let reports = Reports::new();
+        let now = Instant::now();
+        reports.replied(id(), &seen(State::Exited, Some(143)));
+        reports.observed(id(), seen(State::Exited, Some(143)), now);
+        assert!(reports.due(now).reports.is_empty());
+    }
+
+    #[test]
+    fn a_later_reply_supersedes_a_report() {
+        let reports = Reports::new();
+        let now = Instant::now();
+        reports.observed(id(), seen(State::Exited, Some(1)), now);
+        reports.replied(id(), &seen(State::Running, None));
+        assert!(reports.due(now).reports.is_empty());
+        // A second run that ends in the same way is news again.
+        reports.observed(id(), seen(State::Exited, Some(1)), now);
+        assert_eq!(reports.due(now).reports.len(), 1);
+    }
+
+    #[test]
+    fn a_later_observation_supersedes_a_report() {
+        let reports = Reports::new();
+        let now = Instant::now();
+        reports.observed(id(), seen(State::Exited, Some(1)), now);
+        let first = reports.due(now).reports;
+        reports.observed(id(), seen(State::Missing, None), now);
+        let second = reports.due(now).reports;
+        assert_eq!(second.len(), 1);
+        assert_ne!(first[0].id, second[0].id);
+        reports.answered(&first[0].id, true, now);
+        assert_eq!(reports.due(now + super::tests::second()).reports, second);
+    }
+
+    #[test]
+    fn an_inventory_is_due_on_connection_and_until_one_is_settled() {
+        let reports = Reports::new();
+        let now = Instant::now();
+        assert!(reports.due(now).inventory.is_none());
+        reports.connected(now);
+        let first = reports.due(now).inventory.unwrap();
+        assert!(reports.due(now).inventory.is_none());
+        let later = now + second();
+        let again = reports.due(later).inventory.unwrap();
+        assert_ne!(first, again);
+        reports.answered(&first, true, later);
+        assert!(
+            reports.due(later + 60 * second()).inventory.is_some(),
+            "it was out of date"
+        );
+        let last = reports.books().inventory.sent.clone().unwrap();
+        reports.answered(&last, true, later);
+        assert!(reports.due(later + 600 * second()).inventory.is_none());
+    }
+
+    #[test]
+    fn more_ends_than_are_kept_become_one_inventory() {
+        let reports = Reports::new();
+        let now = Instant::now();
+        for number in 0..=PENDING_LIMIT {
+            let number = u128::try_from(number).unwrap();
+            let one = ResourceId::new(uuid::Uuid::from_u128(number));
+            reports.observed(one, seen(State::Exited, Some(0)), now);
+        }
+        let due = reports.due(now);
+        assert_eq!(due.reports.len(), PENDING_LIMIT);
+        assert!(due.inventory.is_some());
+    }
+}

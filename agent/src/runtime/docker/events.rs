@@ -1,0 +1,109 @@
+//! Docker's stream of events, without gaps that nobody knows of.
+//!
+//! Each time that the stream is opened, the engine is first asked for its own time, and events are
+//! asked for from that moment on; then [`RuntimeEvent::Gap`] tells the reader to look at
+//! everything. What happened before that moment is in what the reader sees, what happened after it
+//! is in the stream, and nothing is in neither.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptionsBuilder;
+use drover_domain::ResourceId;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use tracing::{debug, warn};
+
+use super::{DockerRuntime, explain, labels};
+use crate::backoff::Backoff;
+use crate::runtime::{RuntimeError, RuntimeEvent};
+
+type Events = BoxStream<'static, Result<EventMessage, bollard::errors::Error>>;
+
+struct Watch {
+    runtime: DockerRuntime,
+    events: Option<Events>,
+    backoff: Backoff,
+    is_away: bool,
+}
+
+/// The events of the runtime's agent; it ends when its reader drops it.
+pub(super) fn watch(runtime: DockerRuntime) -> BoxStream<'static, RuntimeEvent> {
+    let watch = Watch {
+        runtime,
+        events: None,
+        backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
+        is_away: false,
+    };
+    stream::unfold(watch, |mut watch| async {
+        let event = watch.next().await;
+        Some((event, watch))
+    })
+    .boxed()
+}
+
+impl Watch {
+    async fn next(&mut self) -> RuntimeEvent {
+        loop {
+            let Some(events) = &mut self.events else {
+                match open(&self.runtime).await {
+                    Ok(events) => {
+                        self.events = Some(events);
+                        self.is_away = false;
+                        return RuntimeEvent::Gap;
+                    }
+                    Err(error) => {
+                        // Said once for each time that it goes away.
+                        if !self.is_away {
+                            warn!(%error, "the events of the Docker engine cannot be had");
+                        }
+                        self.is_away = true;
+                        tokio::time::sleep(self.backoff.next()).await;
+                        continue;
+                    }
+                }
+            };
+            match events.next().await {
+                Some(Ok(event)) => {
+                    self.backoff.reset();
+                    if let Some(id) = container_of(&event) {
+                        return RuntimeEvent::Ended(id);
+                    }
+                }
+                ended => {
+                    let error = ended.and_then(Result::err).map(|error| explain(&error));
+                    debug!(?error, "the events of the Docker engine ended");
+                    self.events = None;
+                    tokio::time::sleep(self.backoff.next()).await;
+                }
+            }
+        }
+    }
+}
+
+async fn open(runtime: &DockerRuntime) -> Result<Events, RuntimeError> {
+    let docker = runtime.client()?;
+    let mut filters = runtime.labels()?.filter();
+    filters.extend(HashMap::from([
+        ("type".to_owned(), vec!["container".to_owned()]),
+        (
+            "event".to_owned(),
+            vec!["die".to_owned(), "destroy".to_owned()],
+        ),
+    ]));
+    let info = docker.info().await.map_err(|error| explain(&error))?;
+    let now = info
+        .system_time
+        .ok_or_else(|| RuntimeError::Runtime("the Docker engine does not tell its time".into()))?;
+    let options = EventsOptionsBuilder::new()
+        .since(&now)
+        .filters(&filters)
+        .build();
+    Ok(docker.events(Some(options)).boxed())
+}
+
+fn container_of(event: &EventMessage) -> Option<ResourceId> {
+    let attributes = event.actor.as_ref()?.attributes.as_ref()?;
+    attributes.get(labels::CONTAINER)?.parse().ok()
+}

@@ -1,0 +1,271 @@
+//! Containers by the Docker engine, over its HTTP API.
+//!
+//! A container is called `drover-<id>` and bears the labels of [`labels`]; its id label is what
+//! makes it ours. Each action looks it up by name, checks that label, and acts on the id that
+//! Docker gave it, so that a name which was taken by something else is never acted upon.
+//!
+//! The engine may be away when the agent starts, and for any time later: the client is made anew
+//! until the socket is there, and what cannot reach it is [`RuntimeError::Unavailable`]. Requests
+//! bear no version, so that the engine answers in its own; the fields used here are the same since
+//! version 1.41 (Docker 20.10).
+
+mod create;
+mod events;
+mod labels;
+mod refusal;
+mod seen;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bollard::Docker;
+use bollard::models::{ContainerInspectResponse, SystemInfo};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
+};
+use drover_domain::ResourceId;
+use drover_domain::resource::HostFacts;
+use drover_proto::v1::{CreateContainer, SeenContainer};
+use futures::stream::BoxStream;
+
+use self::labels::Labels;
+use self::refusal::{explain, status_of};
+use super::{Runtime, RuntimeError, RuntimeEvent, missing};
+use crate::backoff::Backoff;
+use crate::machine;
+
+/// Where the engine is if nothing else is said.
+pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// An engine answers within this time, or is said to be away.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+/// A container that the engine is taking away already is gone within this time.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
+
+/// The Docker engine at one address. Clones are the same.
+#[derive(Clone)]
+pub struct DockerRuntime {
+    engine: Arc<Engine>,
+}
+
+struct Engine {
+    host: String,
+    client: RwLock<Option<Docker>>,
+    agent: RwLock<Option<ResourceId>>,
+}
+
+impl DockerRuntime {
+    /// The engine at `unix://…`, `tcp://…` or `http://…`. It need not answer yet.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Refused`] when no engine can be reached by such an address.
+    pub fn new(host: impl Into<String>) -> Result<Self, RuntimeError> {
+        let host = host.into();
+        if !["unix://", "tcp://", "http://"]
+            .iter()
+            .any(|scheme| host.starts_with(scheme))
+        {
+            let message =
+                format!("`{host}` is no address of a Docker engine that the agent can use");
+            return Err(RuntimeError::Refused(message));
+        }
+        Ok(Self {
+            engine: Arc::new(Engine {
+                host,
+                client: RwLock::new(None),
+                agent: RwLock::new(None),
+            }),
+        })
+    }
+
+    fn client(&self) -> Result<Docker, RuntimeError> {
+        let known = self.engine.client.read();
+        if let Some(client) = known.unwrap_or_else(PoisonError::into_inner).as_ref() {
+            return Ok(client.clone());
+        }
+        let client = Docker::connect_with_host(&self.engine.host)
+            .map_err(|error| explain(&error))?
+            .with_timeout(ANSWER_WITHIN);
+        let slot = self.engine.client.write();
+        *slot.unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
+        Ok(client)
+    }
+
+    fn labels(&self) -> Result<Labels, RuntimeError> {
+        let agent = self.engine.agent.read();
+        agent
+            .unwrap_or_else(PoisonError::into_inner)
+            .map(Labels::of)
+            .ok_or_else(|| RuntimeError::Unavailable("the agent is not registered yet".into()))
+    }
+
+    /// The container of that id, if it is there and ours.
+    async fn find(
+        &self,
+        docker: &Docker,
+        id: ResourceId,
+    ) -> Result<Option<ContainerInspectResponse>, RuntimeError> {
+        match docker.inspect_container(&labels::name(id), None).await {
+            Ok(found) if labels::is_ours(&found, id) => Ok(Some(found)),
+            Ok(_) => Ok(None),
+            Err(error) if status_of(&error) == Some(404) => Ok(None),
+            Err(error) => Err(explain(&error)),
+        }
+    }
+
+    async fn look(&self, docker: &Docker, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        let found = self.find(docker, id).await?;
+        Ok(found.map_or_else(|| missing(id), |found| seen::inspected(id, &found)))
+    }
+
+    /// Waits until a container that the engine is removing is gone.
+    async fn wait_until_gone(&self, docker: &Docker, id: ResourceId) -> Result<(), RuntimeError> {
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
+        let gone = async {
+            while self.find(docker, id).await?.is_some() {
+                tokio::time::sleep(backoff.next()).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(GONE_WITHIN, gone)
+            .await
+            .unwrap_or_else(|_| {
+                let message =
+                    format!("the engine has been removing the container for {GONE_WITHIN:?}");
+                Err(RuntimeError::Runtime(message))
+            })
+    }
+}
+
+#[async_trait]
+impl Runtime for DockerRuntime {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn bind(&self, agent: ResourceId) {
+        let bound = self.engine.agent.write();
+        *bound.unwrap_or_else(PoisonError::into_inner) = Some(agent);
+    }
+
+    async fn facts(&self) -> Result<HostFacts, RuntimeError> {
+        let info = self
+            .client()?
+            .info()
+            .await
+            .map_err(|error| explain(&error))?;
+        Ok(with_info(machine::facts(), info))
+    }
+
+    async fn create(
+        &self,
+        id: ResourceId,
+        wanted: &CreateContainer,
+    ) -> Result<SeenContainer, RuntimeError> {
+        let docker = self.client()?;
+        let labels = self.labels()?;
+        if let Some(found) = self.find(&docker, id).await? {
+            return Ok(seen::inspected(id, &found));
+        }
+        create::create(&docker, id, wanted, &labels).await?;
+        let found = self.find(&docker, id).await?.ok_or_else(|| {
+            let name = labels::name(id);
+            RuntimeError::Refused(format!("the name {name} is taken by a container of others"))
+        })?;
+        Ok(seen::inspected(id, &found))
+    }
+
+    async fn start(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        let docker = self.client()?;
+        let found = self.find(&docker, id).await?;
+        let runtime_id = found.and_then(|found| found.id).ok_or_else(|| {
+            RuntimeError::NotFound(format!("there is no container {}", labels::name(id)))
+        })?;
+        // One that runs is answered with 304, which is a success.
+        match docker.start_container(&runtime_id, None).await {
+            Ok(()) => self.look(&docker, id).await,
+            Err(error)
+                if status_of(&error) == Some(404) && self.find(&docker, id).await?.is_none() =>
+            {
+                Err(RuntimeError::NotFound(refusal::words_of(&error)))
+            }
+            Err(error) => Err(explain(&error)),
+        }
+    }
+
+    async fn stop(&self, id: ResourceId, grace: Duration) -> Result<SeenContainer, RuntimeError> {
+        let docker = self.client()?;
+        let Some(runtime_id) = self.find(&docker, id).await?.and_then(|found| found.id) else {
+            return Ok(missing(id));
+        };
+        let seconds = grace.as_millis().div_ceil(1_000);
+        let options = StopContainerOptionsBuilder::new()
+            .t(i32::try_from(seconds).unwrap_or(i32::MAX))
+            .build();
+        let patient = docker.clone().with_timeout(grace + ANSWER_WITHIN);
+        match patient.stop_container(&runtime_id, Some(options)).await {
+            Ok(()) => self.look(&docker, id).await,
+            Err(error) if status_of(&error) == Some(404) => Ok(missing(id)),
+            Err(error) => Err(explain(&error)),
+        }
+    }
+
+    async fn remove(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        let docker = self.client()?;
+        let Some(runtime_id) = self.find(&docker, id).await?.and_then(|found| found.id) else {
+            return Ok(missing(id));
+        };
+        let options = RemoveContainerOptionsBuilder::new()
+            .force(true)
+            .v(true)
+            .build();
+        match docker.remove_container(&runtime_id, Some(options)).await {
+            Ok(()) => Ok(missing(id)),
+            Err(error) if status_of(&error) == Some(404) => Ok(missing(id)),
+            Err(error) if refusal::is_being_removed(&error) => {
+                self.wait_until_gone(&docker, id).await?;
+                Ok(missing(id))
+            }
+            Err(error) => Err(explain(&error)),
+        }
+    }
+
+    async fn inspect(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        let docker = self.client()?;
+        self.look(&docker, id).await
+    }
+
+    async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError> {
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&self.labels()?.filter())
+            .build();
+        let found = self.client()?.list_containers(Some(options)).await;
+        let found = found.map_err(|error| explain(&error))?;
+        Ok(found.iter().filter_map(seen::listed).collect())
+    }
+
+    fn watch(&self) -> BoxStream<'static, RuntimeEvent> {
+        events::watch(self.clone())
+    }
+}
+
+fn with_info(machine: HostFacts, info: SystemInfo) -> HostFacts {
+    let or =
+        |told: Option<String>, own: String| told.filter(|told| !told.is_empty()).unwrap_or(own);
+    let count = |told: Option<i64>| told.and_then(|count| u64::try_from(count).ok());
+    HostFacts {
+        hostname: or(info.name, machine.hostname),
+        operating_system: or(info.operating_system, machine.operating_system),
+        kernel: or(info.kernel_version, machine.kernel),
+        architecture: or(info.architecture, machine.architecture),
+        cpus: count(info.ncpu)
+            .and_then(|cpus| u32::try_from(cpus).ok())
+            .unwrap_or(machine.cpus),
+        memory_mib: count(info.mem_total).map_or(machine.memory_mib, |bytes| bytes >> 20),
+        runtime: "docker".to_owned(),
+        runtime_version: info.server_version.unwrap_or_default(),
+        agent_version: machine.agent_version,
+    }
+}

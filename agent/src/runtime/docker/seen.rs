@@ -1,0 +1,156 @@
+//! Docker's descriptions of a container, in the agent's terms.
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
+    ContainerSummaryStateEnum, EndpointSettings, PortMap,
+};
+use drover_domain::ResourceId;
+use drover_proto::v1::{Port, SeenContainer, seen_container::State};
+
+use super::labels;
+
+/// From an inspection.
+pub(super) fn inspected(id: ResourceId, found: &ContainerInspectResponse) -> SeenContainer {
+    use ContainerStateStatusEnum as Status;
+    let told = found.state.as_ref();
+    let state = match told.and_then(|state| state.status) {
+        Some(Status::CREATED) => State::Created,
+        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING) => State::Running,
+        _ => State::Exited,
+    };
+    let exit_code = told
+        .filter(|_| state == State::Exited)
+        .and_then(|state| i32::try_from(state.exit_code?).ok());
+    let network = found.network_settings.as_ref();
+    SeenContainer {
+        container_id: id.to_string(),
+        runtime_id: found.id.clone().unwrap_or_default(),
+        state: state.into(),
+        exit_code,
+        bound_ports: bound_ports(network.and_then(|network| network.ports.as_ref())),
+        address: address(
+            network
+                .and_then(|network| network.networks.as_ref())
+                .into_iter()
+                .flat_map(|networks| networks.values()),
+        ),
+    }
+}
+
+/// From a list. `None` if it bears no id of Drover's.
+pub(super) fn listed(found: &ContainerSummary) -> Option<SeenContainer> {
+    use ContainerSummaryStateEnum as Status;
+    let container_id = found.labels.as_ref()?.get(labels::CONTAINER)?;
+    let state = match found.state {
+        Some(Status::CREATED) => State::Created,
+        Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING) => State::Running,
+        _ => State::Exited,
+    };
+    let exit_code = (state == State::Exited)
+        .then(|| exit_code_in(found.status.as_deref()?))
+        .flatten();
+    let ports = found.ports.iter().flatten().filter_map(|port| {
+        Some(Port {
+            host_ip: every_address_is_empty(port.ip.as_deref()),
+            host_port: u32::from(port.public_port?),
+            container_port: u32::from(port.private_port),
+            protocol: port.typ.map(|typ| typ.to_string()).unwrap_or_default(),
+        })
+    });
+    let networks = found.network_settings.as_ref();
+    Some(SeenContainer {
+        container_id: container_id.clone(),
+        runtime_id: found.id.clone().unwrap_or_default(),
+        state: state.into(),
+        exit_code,
+        bound_ports: in_order(ports.collect()),
+        address: address(
+            networks
+                .and_then(|settings| settings.networks.as_ref())
+                .into_iter()
+                .flat_map(|networks| networks.values()),
+        ),
+    })
+}
+
+/// The exit code in Docker's words for a person: `Exited (3) 2 seconds ago`.
+fn exit_code_in(status: &str) -> Option<i32> {
+    let (code, _) = status.strip_prefix("Exited (")?.split_once(')')?;
+    code.parse().ok()
+}
+
+fn bound_ports(ports: Option<&PortMap>) -> Vec<Port> {
+    let bound = ports.into_iter().flatten().flat_map(|(inside, bindings)| {
+        let (number, protocol) = inside.split_once('/').unwrap_or((inside, "tcp"));
+        bindings.iter().flatten().filter_map(move |binding| {
+            Some(Port {
+                host_ip: every_address_is_empty(binding.host_ip.as_deref()),
+                host_port: binding.host_port.as_deref()?.parse().ok()?,
+                container_port: number.parse().ok()?,
+                protocol: protocol.to_owned(),
+            })
+        })
+    });
+    in_order(bound.collect())
+}
+
+/// Docker tells of every address twice, once for each version of IP.
+fn every_address_is_empty(ip: Option<&str>) -> String {
+    match ip {
+        None | Some("0.0.0.0" | "::") => String::new(),
+        Some(ip) => ip.to_owned(),
+    }
+}
+
+/// The same ports always in the same order, each once.
+fn in_order(mut ports: Vec<Port>) -> Vec<Port> {
+    ports.sort_by(|one, other| {
+        let key = |port: &Port| (port.container_port, port.host_port);
+        key(one)
+            .cmp(&key(other))
+            .then_with(|| one.protocol.cmp(&other.protocol))
+            .then_with(|| one.host_ip.cmp(&other.host_ip))
+    });
+    ports.dedup();
+    ports
+}
+
+fn address<'a>(mut networks: impl Iterator<Item = &'a EndpointSettings>) -> String {
+    networks
+        .find_map(|network| {
+            network
+                .ip_address
+                .clone()
+                .filter(|address| !address.is_empty())
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_read_from_a_list() {
+        assert_eq!(exit_code_in("Exited (137) 3 minutes ago"), Some(137));
+        assert_eq!(exit_code_in("Up 3 minutes"), None);
+    }
+
+    #[test]
+    fn a_port_that_is_bound_for_both_versions_of_ip_is_told_once() {
+        let ports = serde_json::from_str::<PortMap>(
+            r#"{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"},
+                           {"HostIp": "::", "HostPort": "8080"}],
+                "53/udp": [{"HostIp": "127.0.0.1", "HostPort": "5353"}],
+                "99/tcp": null}"#,
+        )
+        .unwrap();
+        let bound = bound_ports(Some(&ports));
+        assert_eq!(bound.len(), 2);
+        assert_eq!(
+            (bound[0].host_port, bound[0].host_ip.as_str()),
+            (5353, "127.0.0.1")
+        );
+        assert_eq!((bound[1].host_port, bound[1].host_ip.as_str()), (8080, ""));
+    }
+}

@@ -1,0 +1,119 @@
+//! What runs containers, as the agent sees it.
+//!
+//! Every action looks first and acts then, so each may be repeated: making a container that is
+//! there, starting one that runs, stopping one that does not and removing one that is gone are
+//! successes. The answer is always what is there afterwards. The ledger sees to it that there is
+//! one action at a time on one container; a runtime need not.
+
+pub mod docker;
+pub mod simulated;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use drover_domain::ResourceId;
+use drover_domain::resource::HostFacts;
+use drover_proto::v1::{CreateContainer, Failure, Port, SeenContainer, failure, seen_container};
+use futures::stream::BoxStream;
+
+/// Something that can run containers.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    /// `docker` or `simulated`.
+    fn name(&self) -> &'static str;
+
+    /// Tells the runtime which agent it works for, so that it can mark what it makes. Called before
+    /// any other action, and again when the agent was given another id.
+    fn bind(&self, agent: ResourceId);
+
+    /// What the machine is, with what the runtime knows about it.
+    async fn facts(&self) -> Result<HostFacts, RuntimeError>;
+
+    /// Makes a container. One of that id that is there is left as it is.
+    async fn create(
+        &self,
+        id: ResourceId,
+        wanted: &CreateContainer,
+    ) -> Result<SeenContainer, RuntimeError>;
+
+    /// Starts a container, unless it runs.
+    async fn start(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError>;
+
+    /// Stops a container, if it runs. It is killed if it has not ended by itself after the grace.
+    async fn stop(&self, id: ResourceId, grace: Duration) -> Result<SeenContainer, RuntimeError>;
+
+    /// Takes a container away, running or not.
+    async fn remove(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError>;
+
+    /// Describes a container; one that is not there is described as missing.
+    async fn inspect(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError>;
+
+    /// Every container that this agent made and that is there.
+    async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError>;
+
+    /// What happens to the containers of this agent from now on. It ends only with the runtime.
+    fn watch(&self) -> BoxStream<'static, RuntimeEvent>;
+}
+
+/// A hint that something has happened; what is true is asked with [`Runtime::inspect`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuntimeEvent {
+    /// A container ended or vanished.
+    Ended(ResourceId),
+    /// Events may have been missed, for any container.
+    Gap,
+}
+
+/// Why a runtime did not do something. The text is the runtime's own, where it had any.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RuntimeError {
+    /// The container is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// The image is neither there nor to be had.
+    #[error("{0}")]
+    ImageMissing(String),
+    /// It will never do this.
+    #[error("{0}")]
+    Refused(String),
+    /// It could not do this now.
+    #[error("{0}")]
+    Runtime(String),
+    /// It does not answer.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<&RuntimeError> for Failure {
+    fn from(error: &RuntimeError) -> Self {
+        let code = match error {
+            RuntimeError::NotFound(_) => failure::Code::NotFound,
+            RuntimeError::ImageMissing(_) => failure::Code::ImageMissing,
+            RuntimeError::Refused(_) => failure::Code::Refused,
+            RuntimeError::Runtime(_) => failure::Code::Runtime,
+            RuntimeError::Unavailable(_) => failure::Code::Unavailable,
+        };
+        Self {
+            code: code.into(),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// A container that is not there.
+pub(crate) fn missing(id: ResourceId) -> SeenContainer {
+    SeenContainer {
+        container_id: id.to_string(),
+        state: seen_container::State::Missing.into(),
+        ..SeenContainer::default()
+    }
+}
+
+/// The name of a port inside its container, as `80/tcp`.
+pub(crate) fn port_key(port: &Port) -> String {
+    let protocol = match port.protocol.as_str() {
+        "" => "tcp",
+        named => named,
+    };
+    format!("{}/{protocol}", port.container_port)
+}

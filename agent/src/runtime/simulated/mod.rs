@@ -1,0 +1,185 @@
+//! Containers that exist in memory only, for tests and for thousands of hosts on one machine.
+//!
+//! The simulated runtime behaves as Docker does towards Drover: what is repeated has one effect, a
+//! host port has one holder, what was removed is gone, what ends by itself is told of. Labels on a
+//! container steer it ([`script`]); nothing else is needed to make a host slow or faulty.
+//!
+//! One lock guards the state and is never held while anything waits. A container costs a few
+//! hundred bytes, and a task only while it is on its way to an end of its own.
+
+mod machine;
+mod script;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use drover_domain::ResourceId;
+use drover_domain::resource::HostFacts;
+use drover_proto::v1::{CreateContainer, SeenContainer};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use self::machine::{Machine, Started};
+use self::script::{Action, Script};
+use super::{Runtime, RuntimeError, RuntimeEvent};
+
+/// Events that a slow reader may be behind before it is told that it missed some.
+const EVENTS_KEPT: usize = 1_024;
+
+/// A simulated engine. Clones are the same.
+#[derive(Clone)]
+pub struct SimulatedRuntime {
+    machine: Arc<Mutex<Machine>>,
+    events: broadcast::Sender<RuntimeEvent>,
+    capacity: Option<(u32, u64)>,
+}
+
+impl Default for SimulatedRuntime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SimulatedRuntime {
+    /// An engine without containers, on a machine as large as the one it runs on.
+    pub fn new() -> Self {
+        Self {
+            machine: Arc::default(),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            capacity: None,
+        }
+    }
+
+    /// The same, on a machine of so many processors and so much memory (in MiB).
+    #[must_use]
+    pub const fn with_capacity(mut self, cpus: u32, memory_mib: u64) -> Self {
+        self.capacity = Some((cpus, memory_mib));
+        self
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Plays the part of a script that comes before every action.
+    async fn play(
+        &self,
+        id: ResourceId,
+        action: Action,
+        script: &Script,
+    ) -> Result<(), RuntimeError> {
+        if let Some(delay) = script.delay {
+            tokio::time::sleep(delay).await;
+        }
+        self.machine().fail_as_told(id, action, script)
+    }
+
+    /// Lets a container end by itself later, if its script says so.
+    fn end_later(&self, id: ResourceId, started: Started) {
+        let Some(after) = started.ends_after else {
+            return;
+        };
+        let machine = Arc::downgrade(&self.machine);
+        let events = self.events.clone();
+        let end = tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let Some(machine) = machine.upgrade() else {
+                return;
+            };
+            let has_ended = machine
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .end_run(id, started.run);
+            if has_ended {
+                // Nobody may be watching.
+                drop(events.send(RuntimeEvent::Ended(id)));
+            }
+        });
+        self.machine().hold_end(id, started.run, end.abort_handle());
+    }
+}
+
+#[async_trait]
+impl Runtime for SimulatedRuntime {
+    fn name(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn bind(&self, _agent: ResourceId) {}
+
+    async fn facts(&self) -> Result<HostFacts, RuntimeError> {
+        let mut facts = crate::machine::facts();
+        if let Some((cpus, memory_mib)) = self.capacity {
+            facts.cpus = cpus;
+            facts.memory_mib = memory_mib;
+        }
+        facts.runtime = self.name().to_owned();
+        facts.runtime_version = facts.agent_version.clone();
+        Ok(facts)
+    }
+
+    async fn create(
+        &self,
+        id: ResourceId,
+        wanted: &CreateContainer,
+    ) -> Result<SeenContainer, RuntimeError> {
+        let script = Script::read(&wanted.labels)?;
+        self.play(id, Action::Create, &script).await?;
+        Ok(self.machine().create(id, wanted, script))
+    }
+
+    async fn start(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        let script = self.machine().script(id);
+        self.play(id, Action::Start, &script).await?;
+        let started = self.machine().start(id)?;
+        if let Some(started) = started {
+            self.end_later(id, started);
+        }
+        Ok(self.machine().seen(id))
+    }
+
+    async fn stop(&self, id: ResourceId, _grace: Duration) -> Result<SeenContainer, RuntimeError> {
+        let script = self.machine().script(id);
+        self.play(id, Action::Stop, &script).await?;
+        if self.machine().stop(id) {
+            drop(self.events.send(RuntimeEvent::Ended(id)));
+        }
+        Ok(self.machine().seen(id))
+    }
+
+    async fn remove(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        let script = self.machine().script(id);
+        self.play(id, Action::Remove, &script).await?;
+        if self.machine().remove(id) {
+            drop(self.events.send(RuntimeEvent::Ended(id)));
+        }
+        Ok(self.machine().seen(id))
+    }
+
+    async fn inspect(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        Ok(self.machine().seen(id))
+    }
+
+    async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError> {
+        Ok(self.machine().all())
+    }
+
+    fn watch(&self) -> BoxStream<'static, RuntimeEvent> {
+        let events = self.events.subscribe();
+        stream::unfold(events, |mut events| async {
+            let event = match events.recv().await {
+                Ok(event) => event,
+                Err(RecvError::Lagged(_)) => RuntimeEvent::Gap,
+                Err(RecvError::Closed) => return None,
+            };
+            Some((event, events))
+        })
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! The labels that steer a simulated container.
+//!
+//! | label | effect |
+//! | --- | --- |
+//! | `sim.delay=5s` | each action takes so long |
+//! | `sim.fail=start` | this action always fails: `create`, `start`, `stop` or `remove` |
+//! | `sim.fail=start:2` | it fails the first two times |
+//! | `sim.exit-after=5s` | the container ends so long after each start |
+//! | `sim.exit-code=3` | with this code; 0 otherwise |
+//!
+//! Durations are a number and `ms`, `s` or `m`. A label that cannot be read is refused at
+//! creation, like any other mistake in a container's description.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::runtime::RuntimeError;
+
+/// What can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    Create,
+    Start,
+    Stop,
+    Remove,
+}
+
+impl Action {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// What the labels of a container say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Script {
+    pub(super) delay: Option<Duration>,
+    /// What fails, and how often; without a number always.
+    pub(super) fail: Option<(Action, Option<u32>)>,
+    pub(super) exit_after: Option<Duration>,
+    pub(super) exit_code: i32,
+}
+
+impl Script {
+    pub(super) fn read(labels: &HashMap<String, String>) -> Result<Self, RuntimeError> {
+        Ok(Self {
+            delay: read(labels, "sim.delay", duration)?,
+            fail: read(labels, "sim.fail", failure)?,
+            exit_after: read(labels, "sim.exit-after", duration)?,
+            exit_code: read(labels, "sim.exit-code", |text| text.parse().ok())?.unwrap_or_default(),
+        })
+    }
+}
+
+fn read<T>(
+    labels: &HashMap<String, String>,
+    label: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, RuntimeError> {
+    let Some(text) = labels.get(label) else {
+        return Ok(None);
+    };
+    match parse(text.trim()) {
+        Some(value) => Ok(Some(value)),
+        None => Err(RuntimeError::Refused(format!(
+            "the label {label}={} cannot be read",
+            text.escape_default()
+        ))),
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number.checked_mul(60)?)),
+        _ => None,
+    }
+}
+
+fn failure(text: &str) -> Option<(Action, Option<u32>)> {
+    let (action, times) = match text.split_once(':') {
+        Some((action, times)) => (action, Some(times.parse().ok()?)),
+        None => (text, None),
+    };
+    let action = [Action::Create, Action::Start, Action::Stop, Action::Remove]
+        .into_iter()
+        .find(|known| known.as_str() == action)?;
+    Some((action, times))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(labels: &[(&str, &str)]) -> Result<Script, RuntimeError> {
+        let labels = labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Script::read(&labels.collect())
+    }
+
+    #[test]
+    fn labels_say_what_happens() {
+        let read = script(&[
+            ("sim.delay", "20ms"),
+            ("sim.fail", "start:2"),
+            ("sim.exit-after", "2m"),
+            ("sim.exit-code", "-3"),
+            ("team", "x"),
+        ]);
+        assert_eq!(
+            read.unwrap(),
+            Script {
+                delay: Some(Duration::from_millis(20)),
+                fail: Some((Action::Start, Some(2))),
+                exit_after: Some(Duration::from_secs(120)),
+                exit_code: -3,
+            }
+        );
+        let always = script(&[("sim.fail", "remove")]).unwrap();
+        assert_eq!(always.fail, Some((Action::Remove, None)));
+        assert_eq!(script(&[]).unwrap(), Script::default());
+    }
+
+    #[test]
+    fn a_label_that_cannot_be_read_is_refused_by_name() {
+        for (label, value) in [
+            ("sim.delay", "5"),
+            ("sim.delay", "5 parsecs"),
+            ("sim.fail", "restart"),
+            ("sim.fail", "start:x"),
+            ("sim.exit-code", "x"),
+        ] {
+            let error = script(&[(label, value)]).unwrap_err();
+            assert!(matches!(&error, RuntimeError::Refused(words) if words.contains(label)));
+        }
+    }
+}
