@@ -45,7 +45,7 @@ const NOTICE: Duration = Duration::from_secs(1);
 /// Envelopes between a forwarder and its subscription; the queue that counts is the client's.
 const HAND_OVER: usize = 64;
 
-/// A connection to NATS. It closes when this and all its subscriptions are dropped.
+/// A connection to NATS. Dropping it ends its subscriptions and closes it.
 pub struct NatsBus {
     client: Client,
     inbox: Arc<Inbox>,

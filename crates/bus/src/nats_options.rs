@@ -12,7 +12,7 @@ use crate::BusError;
 const QUEUE: usize = 8192;
 
 /// Commands on their way to the server before publishers have to wait.
-const SEND_QUEUE: usize = 8192;
+const SEND_QUEUE: usize = 2048;
 
 /// A server that does not answer two of these in a row is taken for dead.
 const PING: Duration = Duration::from_secs(5);
