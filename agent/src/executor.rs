@@ -22,7 +22,7 @@ use tracing::{debug, info};
 
 use crate::ledger::{Admission, Ledger, Place, Ticket, Waiter};
 use crate::machine;
-use crate::reports::Reports;
+use crate::reports::{Cause, Reports};
 use crate::runtime::{Runtime, RuntimeError};
 
 /// Commands carried out at a time.
@@ -112,7 +112,11 @@ impl Executor {
             None => self.act(&order).await,
         };
         if let Some(reply::Result::Container(seen)) = &reply.result {
-            self.reports.replied(order.resource.id, seen);
+            let cause = match order.action {
+                Action::StopContainer(_) | Action::RemoveContainer(_) => Cause::End,
+                _ => Cause::Other,
+            };
+            self.reports.replied(order.resource.id, seen, cause);
         }
         let waiters = match &reply.result {
             Some(reply::Result::Inventory(_)) => ticket.finish_unremembered(),

@@ -8,12 +8,14 @@
 //! what it saw to [`Reports::observed`]. Here it is compared with what the servers were told last
 //! about that container, by the reply to a command or by a report that was settled:
 //!
-//! - the same: it is the doing of a command, whose reply said so already; nothing to report;
+//! - the same: a command ended or removed it, whose reply said so already; nothing to report;
 //! - ended or missing, and they were told otherwise or nothing: a report;
 //! - anything else: whatever was still to be reported is out of date.
 //!
 //! So nobody guesses from the timing of an event who caused it. A later reply that describes the
-//! container supersedes its report, as does a later observation.
+//! container as alive, or a command that ended it, supersedes its report, as does a later
+//! observation. That an inspection happened to see the end does not: it may be the server's way of
+//! settling the very report, and may yet fail.
 //!
 //! A report is sent about once a second until its answer says that it is settled; while a process
 //! is at work on the container the answer says "not yet". Beside the reports there is the
@@ -57,6 +59,21 @@ impl From<&SeenContainer> for Told {
             exit_code: seen.exit_code,
         }
     }
+}
+
+impl Told {
+    const fn is_an_end(self) -> bool {
+        matches!(self.state, State::Exited | State::Missing)
+    }
+}
+
+/// What a command was to do with its container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// To end it or to take it away.
+    End,
+    /// Anything else.
+    Other,
 }
 
 struct Pending {
@@ -137,9 +154,16 @@ impl Reports {
     }
 
     /// The reply to a command described a container.
-    pub(crate) fn replied(&self, id: ResourceId, seen: &SeenContainer) {
+    ///
+    /// That it ended or is gone counts as told only if the command was to bring that about:
+    /// whoever asked for something else may not be the one who deals with it.
+    pub(crate) fn replied(&self, id: ResourceId, seen: &SeenContainer, cause: Cause) {
+        let told = Told::from(seen);
+        if told.is_an_end() && cause == Cause::Other {
+            return;
+        }
         let mut books = self.books();
-        books.told.insert(id, Told::from(seen));
+        books.told.insert(id, told);
         books.pending.remove(&id);
     }
 
@@ -264,7 +288,7 @@ mod tests {
     fn an_end_that_nobody_ordered_is_reported_until_it_is_settled() {
         let reports = Reports::new();
         let now = Instant::now();
-        reports.replied(id(), &seen(State::Running, None));
+        reports.replied(id(), &seen(State::Running, None), Cause::Other);
         reports.observed(id(), seen(State::Exited, Some(3)), now);
         let first = reports.due(now).reports;
         assert_eq!(first.len(), 1);
@@ -291,7 +315,7 @@ mod tests {
     fn what_a_reply_has_told_is_not_reported() {
         let reports = Reports::new();
         let now = Instant::now();
-        reports.replied(id(), &seen(State::Exited, Some(143)));
+        reports.replied(id(), &seen(State::Exited, Some(143)), Cause::End);
         reports.observed(id(), seen(State::Exited, Some(143)), now);
         assert!(reports.due(now).reports.is_empty());
     }
@@ -301,11 +325,24 @@ mod tests {
         let reports = Reports::new();
         let now = Instant::now();
         reports.observed(id(), seen(State::Exited, Some(1)), now);
-        reports.replied(id(), &seen(State::Running, None));
+        reports.replied(id(), &seen(State::Running, None), Cause::Other);
         assert!(reports.due(now).reports.is_empty());
         // A second run that ends in the same way is news again.
         reports.observed(id(), seen(State::Exited, Some(1)), now);
         assert_eq!(reports.due(now).reports.len(), 1);
+    }
+
+    #[test]
+    fn an_inspection_that_sees_the_end_does_not_replace_the_report_of_it() {
+        let reports = Reports::new();
+        let now = Instant::now();
+        reports.observed(id(), seen(State::Exited, Some(1)), now);
+        reports.replied(id(), &seen(State::Exited, Some(1)), Cause::Other);
+        assert_eq!(reports.due(now).reports.len(), 1);
+        let other = Reports::new();
+        other.replied(id(), &seen(State::Exited, Some(1)), Cause::Other);
+        other.observed(id(), seen(State::Exited, Some(1)), now);
+        assert_eq!(other.due(now).reports.len(), 1);
     }
 
     #[test]

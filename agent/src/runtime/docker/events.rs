@@ -10,9 +10,12 @@ use std::time::Duration;
 
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
-use drover_domain::ResourceId;
+use drover_domain::{ResourceId, Timestamp};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use tracing::{debug, warn};
 
 use super::{DockerRuntime, explain, labels};
@@ -95,6 +98,7 @@ async fn open(runtime: &DockerRuntime) -> Result<Events, RuntimeError> {
     let info = docker.info().await.map_err(|error| explain(&error))?;
     let now = info
         .system_time
+        .and_then(|time| seconds(&time))
         .ok_or_else(|| RuntimeError::Runtime("the Docker engine does not tell its time".into()))?;
     let options = EventsOptionsBuilder::new()
         .since(&now)
@@ -103,7 +107,26 @@ async fn open(runtime: &DockerRuntime) -> Result<Events, RuntimeError> {
     Ok(docker.events(Some(options)).boxed())
 }
 
+/// The engine tells its time in RFC 3339 and takes it in seconds.
+fn seconds(time: &str) -> Option<String> {
+    let time: StrDeserializer<'_, serde::de::value::Error> = time.into_deserializer();
+    let millis = Timestamp::deserialize(time).ok()?.millis();
+    Some(format!("{}.{:03}000000", millis / 1_000, millis % 1_000))
+}
+
 fn container_of(event: &EventMessage) -> Option<ResourceId> {
     let attributes = event.actor.as_ref()?.attributes.as_ref()?;
     attributes.get(labels::CONTAINER)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_engine_is_given_back_in_seconds() {
+        let told = "2026-11-21T00:00:00.123456789Z";
+        assert_eq!(seconds(told).as_deref(), Some("1795219200.123000000"));
+        assert_eq!(seconds("soon"), None);
+    }
 }
