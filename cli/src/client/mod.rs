@@ -130,18 +130,49 @@ impl Client {
         self.send(Method::DELETE, path, query, None).await
     }
 
-    /// Reads a collection, page by page, up to `most` objects.
+    /// Reads a collection, page by page, to its end.
     ///
     /// # Errors
     /// As [`Client::get`].
-    pub async fn list(
+    pub async fn list(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<Value>, Failure> {
+        let mut found = Vec::new();
+        self.each_page(path, query, |page| {
+            found.extend(page);
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Reads the `most` objects of a collection that were made last, the newest at the end. The
+    /// API lists the oldest first, so that this reads all pages and keeps the end of them.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn newest(
         &self,
         path: &str,
         query: &[(&str, &str)],
         most: usize,
     ) -> Result<Vec<Value>, Failure> {
+        let made = |object: &Value| object["created"].as_str().unwrap_or_default().to_owned();
+        let mut found: Vec<Value> = Vec::new();
+        self.each_page(path, query, |page| {
+            found.extend(page);
+            found.sort_by_key(made);
+            found.drain(..found.len().saturating_sub(most));
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Hands over page after page.
+    async fn each_page(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        mut take: impl FnMut(Vec<Value>),
+    ) -> Result<(), Failure> {
         let limit = PAGE.to_string();
-        let mut found = Vec::new();
         let mut marker: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let mut query = query.to_vec();
@@ -149,18 +180,17 @@ impl Client {
             if let Some(marker) = &marker {
                 query.push(("marker", marker));
             }
-            let page = self.get(path, &query).await?;
-            let Some(data) = page.get("data").and_then(Value::as_array) else {
+            let mut page = self.get(path, &query).await?;
+            marker = next_marker(&page);
+            let Some(Value::Array(data)) = page.get_mut("data").map(Value::take) else {
                 return Err(self.not_the_api("a collection has no `data`"));
             };
-            found.extend(data.iter().cloned());
-            marker = next_marker(&page);
-            if marker.is_none() || found.len() >= most {
+            take(data);
+            if marker.is_none() {
                 break;
             }
         }
-        found.truncate(most);
-        Ok(found)
+        Ok(())
     }
 
     /// Opens the stream of changes, one JSON object a line. It has no time limit.

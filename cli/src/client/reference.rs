@@ -89,14 +89,14 @@ impl Client {
                 .copied()
                 .chain([("name", reference)])
                 .collect();
-            let named = self.list(kind.collection(), &query, usize::MAX).await?;
+            let named = self.list(kind.collection(), &query).await?;
             if let Some(found) = the_only(reference, named)? {
                 return Ok(Some(found));
             }
             if !is_part_of_an_id(reference) {
                 continue;
             }
-            let all = self.list(kind.collection(), removed, usize::MAX).await?;
+            let all = self.list(kind.collection(), removed).await?;
             if let Some(found) = the_only(reference, fitting(reference, all))? {
                 return Ok(Some(found));
             }

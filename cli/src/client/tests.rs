@@ -63,9 +63,10 @@ fn problem(status: StatusCode, body: Value) -> Response {
 async fn containers(RawQuery(query): RawQuery) -> Json<Value> {
     let query = query.unwrap_or_default();
     let all = [
-        json!({"id": ID, "name": "web", "state": "running"}),
-        json!({"id": TWIN, "name": "web", "state": "stopped"}),
-        json!({"id": "01990000-0000-7000-8000-00000000f00d", "name": "db", "state": "running"}),
+        json!({"id": ID, "name": "web", "state": "running", "created": "2026-11-21T00:00:03Z"}),
+        json!({"id": TWIN, "name": "web", "state": "stopped", "created": "2026-11-21T00:00:01Z"}),
+        json!({"id": "01990000-0000-7000-8000-00000000f00d", "name": "db", "state": "running",
+            "created": "2026-11-21T00:00:02Z"}),
     ];
     let name = query.split('&').find_map(|pair| pair.strip_prefix("name="));
     let found: Vec<&Value> = all
@@ -105,18 +106,11 @@ fn api() -> Router {
 #[tokio::test]
 async fn every_page_of_a_collection_is_read() {
     let server = Server::start(api()).await;
-    let all = server
-        .client()
-        .list("/v1/containers", &[], usize::MAX)
-        .await
-        .unwrap();
-    assert_eq!(all.len(), 3);
-    let two = server
-        .client()
-        .list("/v1/containers", &[], 2)
-        .await
-        .unwrap();
-    assert_eq!(two.len(), 2);
+    let client = server.client();
+    assert_eq!(client.list("/v1/containers", &[]).await.unwrap().len(), 3);
+    let newest = client.newest("/v1/containers", &[], 2).await.unwrap();
+    let names: Vec<_> = newest.iter().map(|container| &container["name"]).collect();
+    assert_eq!(names, ["db", "web"]);
 }
 
 #[tokio::test]

@@ -13,8 +13,6 @@ use crate::render::timeline::{timeline, verdict};
 
 /// The most processes that are told of: the newest.
 const MOST: usize = 20;
-/// The most that are read to find the newest, whatever the order of the list is.
-const MOST_READ: usize = 1_000;
 
 /// Carries out the command.
 ///
@@ -27,7 +25,7 @@ pub async fn explain(session: &Session<'_>, arguments: &ExplainArguments) -> Res
     let (resource, processes) = match client.find_any(&kinds, reference).await {
         Ok(resource) => {
             let query = [("resourceId", id_of(client, &resource)?)];
-            let processes = client.list("/v1/processes", &query, MOST_READ).await?;
+            let processes = client.newest("/v1/processes", &query, MOST).await?;
             (Some(resource), processes)
         }
         Err(not_found @ Failure::NotFound { .. }) => (
@@ -45,13 +43,11 @@ pub async fn explain(session: &Session<'_>, arguments: &ExplainArguments) -> Res
     for process in &processes {
         list.push(client.view::<Process>(process)?);
     }
-    list.sort_by(|left, right| (left.created, &left.id).cmp(&(right.created, &right.id)));
-    let newest = &list[list.len().saturating_sub(MOST)..];
     let now = clock::now();
     let mut text = resource.as_ref().map(heading).unwrap_or_default();
-    text.push_str(&timeline(newest, now));
+    text.push_str(&timeline(&list, now));
     text.push_str("\n\n");
-    text.push_str(&verdict(newest, now));
+    text.push_str(&verdict(&list, now));
     session.terminal.print(&text)
 }
 

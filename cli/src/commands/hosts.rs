@@ -16,9 +16,7 @@ use crate::render::{IdLength, hosts};
 /// That of the call.
 pub async fn list(session: &Session<'_>, arguments: &ListArguments) -> Result<(), Failure> {
     let client = &session.client;
-    let found = client
-        .list(Kind::Host.collection(), &[], usize::MAX)
-        .await?;
+    let found = client.list(Kind::Host.collection(), &[]).await?;
     if session.terminal.wants_json() {
         return session.terminal.print_json(&Value::Array(found));
     }

@@ -1,4 +1,4 @@
-//! `drover processes`: lists processes, of everything or of one resource.
+//! `drover processes`: lists the newest processes, of everything or of one resource.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub async fn list(session: &Session<'_>, arguments: &ProcessesArguments) -> Resu
         query.push(("phase", phase.as_str()));
     }
     let most = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let found = client.list("/v1/processes", &query, most).await?;
+    let found = client.newest("/v1/processes", &query, most).await?;
     if session.terminal.wants_json() {
         return session.terminal.print_json(&Value::Array(found));
     }

@@ -19,11 +19,9 @@ use crate::render::{IdLength, containers};
 pub async fn list(session: &Session<'_>, arguments: &PsArguments) -> Result<(), Failure> {
     let client = &session.client;
     let collection = Kind::Container.collection();
-    let mut found = client.list(collection, &[], usize::MAX).await?;
+    let mut found = client.list(collection, &[]).await?;
     if arguments.all {
-        let removed = client
-            .list(collection, &[("state", "removed")], usize::MAX)
-            .await?;
+        let removed = client.list(collection, &[("state", "removed")]).await?;
         found.extend(removed);
     }
     if session.terminal.wants_json() {
@@ -45,9 +43,7 @@ async fn host_names(session: &Session<'_>, list: &[Container]) -> BTreeMap<Strin
     if list.iter().all(|container| container.host_id.is_none()) {
         return BTreeMap::new();
     }
-    let hosts = session
-        .client
-        .list(Kind::Host.collection(), &[], usize::MAX);
+    let hosts = session.client.list(Kind::Host.collection(), &[]);
     hosts
         .await
         .unwrap_or_default()

@@ -5,6 +5,9 @@ use comfy_table::{Cell, Color, ContentArrangement, Table};
 
 use super::escape::escape;
 
+/// Fewer columns of a terminal than this leave none for the text of a cell.
+const LEAST_WIDTH: u16 = 60;
+
 /// How a table is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
@@ -38,7 +41,12 @@ impl From<&str> for Field {
 pub fn draw(header: &[&str], rows: Vec<Vec<Field>>, look: Look) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
+    // A terminal that does not know its width, or is too narrow for columns, breaks lines itself.
+    let is_wide_enough = table.width().is_some_and(|width| width >= LEAST_WIDTH);
     match look {
+        Look::Terminal if !is_wide_enough => {
+            table.set_content_arrangement(ContentArrangement::Disabled)
+        }
         Look::Terminal => table.set_content_arrangement(ContentArrangement::Dynamic),
         Look::Plain => table
             .force_no_tty()
