@@ -1,7 +1,7 @@
 //! Finds an agent server and stays with it, for ever.
 //!
 //! The servers are tried in turn, from a random one on so that a fleet spreads over them. After a
-//! connection that lasted, the next try comes at once and at the same server; after one that did
+//! connection that lasted, the next try comes soon and at the same server; after one that did
 //! not, at the next one and after a growing, jittered wait. A server that does not accept the
 //! credential is answered by registering again, if there is a token for it: the same key gives the
 //! same agent.

@@ -1,7 +1,7 @@
 //! Containers by the Docker engine, over its HTTP API.
 //!
-//! A container is called `drover-<id>` and bears the labels of [`labels`]; its id label is what
-//! makes it ours. Each action looks it up by name, checks that label, and acts on the id that
+//! A container is called `drover-<id>` and bears the user's labels and three of ours, with its own
+//! id, its project's and its agent's; the first is what makes it ours. Each action looks it up by name, checks that label, and acts on the id that
 //! Docker gave it, so that a name which was taken by something else is never acted upon.
 //!
 //! The engine may be away when the agent starts, and for any time later: the client is made anew

@@ -2,7 +2,18 @@
 //!
 //! The simulated runtime behaves as Docker does towards Drover: what is repeated has one effect, a
 //! host port has one holder, what was removed is gone, what ends by itself is told of. Labels on a
-//! container steer it ([`script`]); nothing else is needed to make a host slow or faulty.
+//! container steer it; nothing else is needed to make a host slow or faulty.
+//!
+//! | label | effect |
+//! | --- | --- |
+//! | `sim.delay=5s` | each action takes so long |
+//! | `sim.fail=start` | this action always fails: `create`, `start`, `stop` or `remove` |
+//! | `sim.fail=start:2` | it fails the first two times |
+//! | `sim.exit-after=5s` | the container ends so long after each start |
+//! | `sim.exit-code=3` | with this code; 0 otherwise |
+//!
+//! Durations are a number and `ms`, `s` or `m`. A label that cannot be read is refused at
+//! creation, like any other mistake in a container's description.
 //!
 //! One lock guards the state and is never held while anything waits. A container costs a few
 //! hundred bytes, and a task only while it is on its way to an end of its own.

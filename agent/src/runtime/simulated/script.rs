@@ -1,15 +1,4 @@
-//! The labels that steer a simulated container.
-//!
-//! | label | effect |
-//! | --- | --- |
-//! | `sim.delay=5s` | each action takes so long |
-//! | `sim.fail=start` | this action always fails: `create`, `start`, `stop` or `remove` |
-//! | `sim.fail=start:2` | it fails the first two times |
-//! | `sim.exit-after=5s` | the container ends so long after each start |
-//! | `sim.exit-code=3` | with this code; 0 otherwise |
-//!
-//! Durations are a number and `ms`, `s` or `m`. A label that cannot be read is refused at
-//! creation, like any other mistake in a container's description.
+//! The labels that steer a simulated container, read. The table is in the module above.
 
 use std::collections::HashMap;
 use std::time::Duration;
