@@ -7,7 +7,9 @@
 )]
 
 mod batches;
+mod doubt;
 mod outages;
+mod proxy;
 mod service;
 
 use drover_locks::conformance;
