@@ -1,1 +1,146 @@
-//! placeholder
+//! The agent server: speaks with agents, so that they need nothing but one outbound connection.
+//!
+//! ```text
+//!   agent ==== WebSocket ====> session ---- subscribes host.<id>.command ----> bus
+//!                                 |  command: bus -> agent     reply: agent -> bus
+//!                                 |  report:  agent -> bus     answer: bus -> agent
+//!   agent ---- POST register --> store
+//! ```
+//!
+//! It is a proxy, and a border. An agent shows its credential with each connection; from then on it
+//! is given the commands of its own host and no others, its replies count only for commands that
+//! were sent on this very connection, and whatever it reports is marked with its own host. It has
+//! no access to the database, the bus or the lock service.
+//!
+//! Nothing is kept here: when an agent server dies, its agents come back through another, and the
+//! processes that waited for their replies send the commands again.
+
+mod connect;
+mod link;
+mod pending;
+mod problem;
+mod register;
+mod session;
+mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use drover_bus::EventBus;
+use drover_domain::ServerId;
+use drover_proto::registration::{EVENTS_PATH, REGISTER_PATH};
+use drover_store::clock::Clock;
+use drover_store::{Store, fresh};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::timeout::TimeoutLayer;
+
+use sessions::Sessions;
+
+/// How an agent server behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How often agents are to send a sign of life. Whoever is silent for three times as long is
+    /// taken for dead.
+    pub heartbeat: Duration,
+    /// How long to wait for a process server to settle a report.
+    pub report_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            report_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What an agent server works with.
+pub struct Parts {
+    /// The database: credentials and registrations, nothing else.
+    pub store: Store,
+    /// The event bus.
+    pub bus: Arc<dyn EventBus>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where it listens.
+    pub listener: TcpListener,
+}
+
+/// The largest registration, in bytes.
+const REGISTRATION_LIMIT: usize = 64 * 1024;
+/// How long a request that is no WebSocket may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An agent server.
+pub struct Server {
+    options: Options,
+    parts: Parts,
+}
+
+/// What its handlers share.
+pub(crate) struct Shared {
+    pub(crate) id: ServerId,
+    pub(crate) options: Options,
+    pub(crate) store: Store,
+    pub(crate) bus: Arc<dyn EventBus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sessions: Sessions,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Server {
+    /// A server that has not begun to work.
+    pub fn new(options: Options, parts: Parts) -> Self {
+        Self { options, parts }
+    }
+
+    /// Serves until `shutdown`, then closes every connection and returns.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn run(self, shutdown: CancellationToken) -> std::io::Result<()> {
+        let Self { options, parts } = self;
+        let id = fresh::server_id();
+        let shared = Arc::new(Shared {
+            id,
+            options,
+            store: parts.store,
+            bus: parts.bus,
+            clock: parts.clock,
+            sessions: Sessions::default(),
+            tasks: TaskTracker::new(),
+            shutdown: shutdown.clone(),
+        });
+        tracing::info!(server = %id, listen = %parts.listener.local_addr()?, "agent server started");
+        let router = router(shared.clone());
+        axum::serve(parts.listener, router)
+            .with_graceful_shutdown(shutdown.cancelled_owned())
+            .await?;
+        shared.tasks.close();
+        shared.tasks.wait().await;
+        tracing::info!(server = %id, "agent server stopped");
+        Ok(())
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route(REGISTER_PATH, post(register::register))
+        .layer(DefaultBodyLimit::max(REGISTRATION_LIMIT))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            REQUEST_TIMEOUT,
+        ))
+        // What follows is open for as long as it likes.
+        .route(EVENTS_PATH, get(connect::connect))
+        .route("/healthz", get(|| async { "ok" }))
+        .with_state(shared)
+}

@@ -29,7 +29,7 @@ mod steps;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_bus::EventBus;
+use drover_bus::{Announcer, EventBus};
 use drover_domain::ServerId;
 use drover_locks::LockManager;
 use drover_store::clock::Clock;
@@ -37,7 +37,6 @@ use drover_store::{Store, fresh};
 use tokio_util::sync::CancellationToken;
 
 use agents::Agents;
-use engine::announce::Announcer;
 use engine::dispatcher::Dispatcher;
 use engine::runner::Runner;
 use engine::{hints, sweep};

@@ -1,6 +1,5 @@
 //! The engine: from "there may be work" to rows that say that it is done.
 
-pub(crate) mod announce;
 pub(crate) mod dispatcher;
 pub(crate) mod hints;
 pub(crate) mod offers;

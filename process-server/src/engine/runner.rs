@@ -16,6 +16,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_bus::Announcer;
 use drover_domain::engine::{Failure, Moment, Next, Outcome, advance, conclude, fail};
 use drover_domain::lifecycle::Step;
 use drover_domain::process::WaitsFor;
@@ -27,7 +28,6 @@ use drover_store::{Claimed, Ready, StoreError, fresh};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::announce::Announcer;
 use crate::steps::{self, StepError, Surroundings};
 
 /// How often a step is run again at once because what it had read was out of date, before it
@@ -218,10 +218,7 @@ impl Runner {
     ) -> Result<(Next, Option<Process>, Resource), Stop> {
         process.phase = Phase::Queued;
         process.run_after = self.clock.now();
-        let ready = Ready {
-            process: process.id,
-            resource: process.resource,
-        };
+        let (id, reference) = (process.id, process.resource);
         let write = ProcessWrite {
             process,
             resource: None,
@@ -230,7 +227,7 @@ impl Runner {
             passed: Vec::new(),
         };
         self.commit(&write).await?;
-        self.announcer.ready(ready).await;
+        self.announcer.ready(id, reference).await;
         Err(Stop::NotOurs)
     }
 

@@ -1,0 +1,92 @@
+//! Refusals, as RFC 9457 problems.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use drover_store::{RegistrationError, StoreError};
+use serde_json::json;
+
+/// Why an agent is refused.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// It shows no valid credential or token.
+    Unauthorized(&'static str),
+    /// What it sent is not of the right form.
+    Invalid(String),
+    /// Its host was removed.
+    Removed,
+    /// The database is out of reach.
+    Unavailable,
+    /// Something that should not happen did.
+    Internal,
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let source = std::error::Error::source(&error);
+        if error.is_unavailable() {
+            tracing::warn!(%error, ?source, "the database is out of reach");
+            return Self::Unavailable;
+        }
+        tracing::error!(%error, ?source, "the database refused a statement");
+        Self::Internal
+    }
+}
+
+impl From<RegistrationError> for Problem {
+    fn from(error: RegistrationError) -> Self {
+        match error {
+            RegistrationError::Token => {
+                Self::Unauthorized("the registration token is unknown, used up, expired or removed")
+            }
+            RegistrationError::Removed => Self::Removed,
+            RegistrationError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, code, title, detail) = match self {
+            Self::Unauthorized(detail) => (
+                StatusCode::UNAUTHORIZED,
+                "agent.unauthorized",
+                "Not authorized",
+                detail.to_owned(),
+            ),
+            Self::Invalid(detail) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "agent.invalid",
+                "Not valid",
+                detail,
+            ),
+            Self::Removed => (
+                StatusCode::GONE,
+                "agent.removed",
+                "Removed",
+                "the host of this agent was removed; register with a new agent key".to_owned(),
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Unavailable",
+                "the database is out of reach; try again later".to_owned(),
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Internal error",
+                "the server failed; its log says how".to_owned(),
+            ),
+        };
+        let body = json!({
+            "type": "about:blank",
+            "title": title,
+            "status": status.as_u16(),
+            "code": code,
+            "detail": detail,
+        });
+        let headers = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, headers, Json(body)).into_response()
+    }
+}

@@ -1,0 +1,141 @@
+//! `POST /agent/v1/register`: an agent introduces itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use drover_bus::Announcer;
+use drover_domain::lifecycle::Request;
+use drover_domain::process::Cause;
+use drover_domain::resource::{
+    AgentSpec, AgentStatus, Details, HostSpec, HostStatus, validate_labels, validate_name,
+};
+use drover_domain::write::{Asked, Intent};
+use drover_domain::{Resource, ResourceId, State as ResourceState, Timestamp};
+use drover_proto::registration::{Registered, Registration};
+use drover_store::{CredentialKind, Presented, Registering, fresh};
+
+use crate::Shared;
+use crate::problem::Problem;
+
+/// The least characters of an agent's key, so that nobody can guess it, and the most.
+const KEY_LENGTH: std::ops::RangeInclusive<usize> = 16..=128;
+
+pub(crate) async fn register(
+    State(shared): State<Arc<Shared>>,
+    body: Result<Json<Registration>, JsonRejection>,
+) -> Result<Json<Registered>, Problem> {
+    let Json(registration) = body.map_err(|rejection| Problem::Invalid(rejection.body_text()))?;
+    validate(&registration)?;
+    let token = Presented::parse(CredentialKind::RegistrationToken, &registration.token).ok_or(
+        Problem::Unauthorized("the registration token is not of the form drt_…"),
+    )?;
+    let now = shared.clock.now();
+    let (agent, host) = intents(&registration, now)?;
+    let processes = [&agent, &host].map(|intent| (intent.process.id, intent.resource.reference()));
+    let asked = Registering {
+        token,
+        agent_key: registration.agent_key,
+        agent,
+        host,
+        capacity: registration.facts.capacity(),
+        now,
+    };
+    let registered = shared.store.register(asked).await?;
+    tracing::info!(
+        agent = %registered.agent,
+        host = %registered.host,
+        is_new = registered.is_new,
+        "agent registered"
+    );
+    if registered.is_new {
+        let announcer = Announcer::new(shared.bus.clone());
+        for (process, resource) in processes {
+            announcer.ready(process, resource).await;
+        }
+    }
+    Ok(Json(Registered {
+        agent_id: registered.agent,
+        host_id: registered.host,
+        credential: registered.credential.into_text(),
+    }))
+}
+
+fn validate(registration: &Registration) -> Result<(), Problem> {
+    if !KEY_LENGTH.contains(&registration.agent_key.len()) {
+        return Err(Problem::Invalid(
+            "agentKey: has 16 to 128 characters".to_owned(),
+        ));
+    }
+    if registration.name.is_empty() {
+        return Err(Problem::Invalid("name: is empty".to_owned()));
+    }
+    validate_name(&registration.name)
+        .and_then(|()| validate_labels(&registration.labels))
+        .map_err(|invalid| Problem::Invalid(invalid.to_string()))
+}
+
+/// The agent and its host as they should stand if they are new.
+fn intents(registration: &Registration, now: Timestamp) -> Result<(Intent, Intent), Problem> {
+    let (agent_id, host_id) = (fresh::resource_id(), fresh::resource_id());
+    let agent = Details::Agent {
+        spec: AgentSpec { host_id },
+        status: AgentStatus {
+            agent_version: registration.facts.agent_version.clone(),
+            error: None,
+        },
+    };
+    let host = Details::Host {
+        spec: HostSpec { agent_id },
+        status: Box::new(HostStatus {
+            facts: registration.facts.clone(),
+            error: None,
+        }),
+    };
+    let labels = registration.labels.clone();
+    let agent = resource(agent_id, &registration.name, BTreeMap::new(), agent, now);
+    let host = resource(host_id, &registration.name, labels, host, now);
+    let intent = |resource: Resource| {
+        let asked = Asked {
+            request: Request::Register,
+            force: false,
+            process: fresh::process_id(),
+            cause: Cause {
+                request_id: format!("registration of {agent_id}"),
+                account_id: None,
+            },
+            now,
+        };
+        Intent::to_create(resource, asked).map_err(|refusal| {
+            tracing::error!(%refusal, "the lifecycle refuses a registration");
+            Problem::Internal
+        })
+    };
+    Ok((intent(agent)?, intent(host)?))
+}
+
+fn resource(
+    id: ResourceId,
+    name: &str,
+    labels: BTreeMap<String, String>,
+    details: Details,
+    now: Timestamp,
+) -> Resource {
+    Resource {
+        id,
+        project: None,
+        name: name.to_owned(),
+        description: String::new(),
+        labels,
+        metadata: serde_json::Map::new(),
+        state: ResourceState::Registering,
+        version: 0,
+        host: None,
+        created: now,
+        updated: now,
+        removed: None,
+        details,
+    }
+}

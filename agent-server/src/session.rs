@@ -1,0 +1,252 @@
+//! One connected agent: its commands in, its replies and reports out.
+//!
+//! ```text
+//!   bus ---- command ----> pending --> frame --> agent
+//!   bus <--- answer ------ pending <-- reply <-- agent
+//!   bus <--- request ----- reports <-- report <- agent     a few at a time, each answered
+//! ```
+//!
+//! The session ends when the connection does, when a newer one of the same agent takes its place,
+//! or when the server stops. Whoever waits for a reply then is told nothing and asks again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::WebSocket;
+use drover_bus::{Subject, Subscribe};
+use drover_domain::{ResourceRef, ResourceType};
+use drover_proto::v1::{
+    AgentFrame, Command, Envelope, HostReport, Reply, Report, ReportAnswer, Welcome, agent_frame,
+    envelope, reply, server_frame,
+};
+use drover_proto::{decode_payload, name};
+use prost::Message;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::Shared;
+use crate::connect::Identity;
+use crate::link::{self, Ended};
+use crate::pending::Pending;
+
+/// Reports of one agent that are settled at the same time; further ones are left to be repeated.
+const REPORTS_AT_ONCE: usize = 16;
+/// Whoever is silent for so many heartbeats is dead.
+const SILENT_HEARTBEATS: u32 = 3;
+
+/// Serves an agent until its connection ends.
+pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, socket: WebSocket) {
+    let Identity { agent, host } = identity;
+    let place = shared.sessions.enter(agent);
+    let silence = shared.options.heartbeat * SILENT_HEARTBEATS;
+    let (sender, receiver) = link::split(socket, silence);
+    let mut session = Session {
+        shared: &shared,
+        identity,
+        sender,
+        pending: Pending::default(),
+    };
+    tracing::info!(%agent, %host, "agent connected");
+    let farewell = tokio::select! {
+        ended = session.serve(receiver) => {
+            tracing::info!(%agent, %host, reason = %ended, "agent disconnected");
+            None
+        }
+        () = place.replaced.cancelled() => Some("a newer connection took the place of this one"),
+        () = shared.shutdown.cancelled() => Some("the agent server is stopping"),
+    };
+    if let Some(reason) = farewell {
+        tracing::info!(%agent, %host, reason, "agent let go");
+        session.sender.close(reason).await;
+    }
+}
+
+struct Session<'a> {
+    shared: &'a Arc<Shared>,
+    identity: Identity,
+    sender: link::Sender,
+    pending: Pending,
+}
+
+impl Session<'_> {
+    /// Serves until the connection ends, and says why.
+    async fn serve(&mut self, mut receiver: link::Receiver) -> Ended {
+        let commands = Subscribe::host_commands(self.identity.host);
+        let mut commands = match self.shared.bus.subscribe(commands).await {
+            Ok(commands) => commands,
+            Err(error) => {
+                // The agent comes back by itself, here or elsewhere.
+                tracing::warn!(%error, "no commands can be received for an agent");
+                return Ended::Closed;
+            }
+        };
+        if let Err(ended) = self.welcome().await {
+            return ended;
+        }
+        let (answers, mut answered) = mpsc::channel::<ReportAnswer>(REPORTS_AT_ONCE);
+        let reports = Arc::new(Semaphore::new(REPORTS_AT_ONCE));
+        let mut tidy = tokio::time::interval(Duration::from_secs(30));
+        loop {
+            let served = tokio::select! {
+                command = commands.next() => match command {
+                    Some(envelope) => self.command(envelope).await,
+                    None => return Ended::Closed,
+                },
+                frame = receiver.next() => match frame {
+                    Ok(AgentFrame { content: Some(agent_frame::Content::Reply(reply)) }) => {
+                        self.reply(reply).await;
+                        Ok(())
+                    }
+                    Ok(AgentFrame { content: Some(agent_frame::Content::Report(report)) }) => {
+                        self.report(report, &reports, &answers);
+                        Ok(())
+                    }
+                    Ok(AgentFrame { content: None }) => Err(Ended::Unreadable),
+                    Err(ended) => Err(ended),
+                },
+                Some(answer) = answered.recv() => {
+                    self.sender.send(server_frame::Content::ReportAnswer(answer)).await
+                }
+                _ = tidy.tick() => {
+                    self.pending.forget_expired(Instant::now());
+                    Ok(())
+                }
+            };
+            if let Err(ended) = served {
+                return ended;
+            }
+        }
+    }
+
+    /// Greets the agent and tells the process servers that it is there.
+    async fn welcome(&mut self) -> Result<(), Ended> {
+        let heartbeat = self.shared.options.heartbeat.as_millis();
+        let welcome = Welcome {
+            server_id: self.shared.id.to_string(),
+            heartbeat_millis: u32::try_from(heartbeat).unwrap_or(u32::MAX),
+        };
+        self.sender
+            .send(server_frame::Content::Welcome(welcome))
+            .await?;
+        let host = ResourceRef {
+            resource_type: ResourceType::Host,
+            id: self.identity.host,
+        };
+        let envelope = Envelope {
+            id: Uuid::now_v7().to_string(),
+            name: name::HOST_CONNECTED.to_owned(),
+            resource: Some(host.into()),
+            ..Envelope::default()
+        };
+        let subject = Subject::host_report(self.identity.host);
+        if let Err(error) = self.shared.bus.publish(&subject, envelope).await {
+            tracing::debug!(%error, "nobody was told of a connection, processes look by themselves");
+        }
+        Ok(())
+    }
+
+    /// Hands a command to the agent.
+    async fn command(&mut self, request: Envelope) -> Result<(), Ended> {
+        let command: Command = match decode_payload(&request.payload) {
+            Ok(command) => command,
+            Err(error) => {
+                tracing::warn!(%error, envelope = %request.id, "unsound command dropped");
+                return Ok(());
+            }
+        };
+        let patience = u64::try_from(command.timeout_millis).unwrap_or(0);
+        let is_added =
+            self.pending
+                .add(command.id.clone(), request, Duration::from_millis(patience));
+        if !is_added {
+            tracing::warn!(agent = %self.identity.agent, "too many commands wait, one dropped");
+            return Ok(());
+        }
+        self.sender
+            .send(server_frame::Content::Command(Box::new(command)))
+            .await
+    }
+
+    /// Hands a reply to whoever asked. One that nobody asked for is dropped.
+    async fn reply(&mut self, reply: Reply) {
+        let is_progress = matches!(reply.result, Some(reply::Result::Progress(_)));
+        let requests = match is_progress {
+            true => self.pending.progress(&reply.command_id),
+            false => self.pending.finish(&reply.command_id),
+        };
+        if requests.is_empty() {
+            tracing::debug!(agent = %self.identity.agent, "a reply that nobody waits for dropped");
+        }
+        let kind = match is_progress {
+            true => envelope::Kind::Progress,
+            false => envelope::Kind::Reply,
+        };
+        for request in requests {
+            let answer = Envelope {
+                id: Uuid::now_v7().to_string(),
+                kind: kind.into(),
+                name: name::AGENT_COMMAND.to_owned(),
+                payload: reply.encode_to_vec(),
+                ..Envelope::default()
+            };
+            if let Err(error) = self.shared.bus.answer(&request, answer).await {
+                tracing::debug!(%error, "a reply was lost, the command will be repeated");
+            }
+        }
+    }
+
+    /// Has a report settled, in the background. The agent repeats what is not answered.
+    fn report(
+        &self,
+        report: Report,
+        permits: &Arc<Semaphore>,
+        answers: &mpsc::Sender<ReportAnswer>,
+    ) {
+        let Ok(permit) = permits.clone().try_acquire_owned() else {
+            return;
+        };
+        let answers = answers.clone();
+        let shared = self.shared.clone();
+        let Identity { agent, host } = self.identity;
+        self.shared.tasks.spawn(async move {
+            let report_id = report.id.clone();
+            let report = HostReport {
+                host_id: host.to_string(),
+                agent_id: agent.to_string(),
+                report: Some(report),
+            };
+            let settled = settle(&shared, host, &report).await;
+            let answer = ReportAnswer { report_id, settled };
+            if answers.try_send(answer).is_err() {
+                tracing::debug!(%agent, "the agent was gone before its report was settled");
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Asks a process server to settle a report.
+async fn settle(shared: &Shared, host: drover_domain::ResourceId, report: &HostReport) -> bool {
+    let envelope = Envelope {
+        id: Uuid::now_v7().to_string(),
+        kind: envelope::Kind::Request.into(),
+        name: name::HOST_REPORT.to_owned(),
+        payload: report.encode_to_vec(),
+        ..Envelope::default()
+    };
+    let subject = Subject::host_report(host);
+    let answer = shared
+        .bus
+        .request(&subject, envelope, shared.options.report_timeout, None)
+        .await;
+    match answer {
+        Ok(answer) => decode_payload::<ReportAnswer>(&answer.payload)
+            .map(|answer| answer.settled)
+            .unwrap_or(false),
+        Err(error) => {
+            tracing::debug!(%error, %host, "a report was not settled, it will be repeated");
+            false
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Flags, in groups that an executable can flatten into its own. A flag that is not given is not
+//! serialized, and so overrides nothing.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::{LogFormat, Runtime};
+
+/// What is logged, and where the file of settings is.
+#[derive(Args, Clone, Serialize)]
+pub struct General {
+    /// The file of settings; drover.toml in this directory if it is there
+    #[arg(long, global = true)]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// What is logged, as `info` or `info,drover_store=debug`
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The form of the log
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+    /// Where /healthz and /readyz of the whole program are; nowhere if absent
+    #[arg(long, global = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_listen: Option<SocketAddr>,
+}
+
+/// Where files are kept.
+#[derive(Args, Clone, Serialize)]
+pub struct DataDir {
+    /// Where files are kept
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Where the API listens.
+#[derive(Args, Clone, Serialize)]
+pub struct Listen {
+    /// Where the API and the dashboard listen
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Where the agent server listens.
+#[derive(Args, Clone, Serialize)]
+pub struct AgentListen {
+    /// Where the agent server listens
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_listen: Option<SocketAddr>,
+}
+
+/// The database of a cluster.
+#[derive(Args, Clone, Serialize)]
+pub struct Database {
+    /// The database, as postgres://user@host/drover
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
+}
+
+/// The event bus of a cluster.
+#[derive(Args, Clone, Serialize)]
+pub struct Bus {
+    /// The event bus, as nats://host:4222; several with commas between them
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_url: Option<String>,
+}
+
+/// The lock service of a cluster.
+#[derive(Args, Clone, Serialize)]
+pub struct Locks {
+    /// The lock service, as http://host:2379; several with commas between them
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etcd_url: Option<String>,
+    /// How long a server may be silent, in seconds, before its work is taken up by others
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_seconds: Option<u64>,
+}
+
+/// What runs the containers of a host.
+#[derive(Args, Clone, Serialize)]
+pub struct HostRuntime {
+    /// What runs the containers
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Runtime>,
+    /// Where the Docker engine is
+    #[arg(long, env = "DOCKER_HOST")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docker_host: Option<String>,
+    /// The name of this host; the machine's own if absent
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+}
+
+/// What an agent needs to find its servers.
+#[derive(Args, Clone, Serialize)]
+pub struct AgentConnection {
+    /// An agent server, as https://host:8090; several with commas between them
+    #[arg(long = "server")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_server: Option<String>,
+    /// What the agent introduces itself with; needed once
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registration_token: Option<String>,
+    /// Speak to servers elsewhere without encryption
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_plain_http: bool,
+    /// Certificates in PEM to trust instead of the platform's
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+}

@@ -1,0 +1,165 @@
+//! All settings there are.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ConfigurationError;
+
+/// The settings of every service. There is no `Debug`: some of them are secrets.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where files are kept: the SQLite database, the operator's key, an agent's credential.
+    pub data_dir: PathBuf,
+    /// Where the API and the dashboard listen.
+    pub listen: SocketAddr,
+    /// Where the agent server listens.
+    pub agent_listen: SocketAddr,
+    /// Where `/healthz` and `/readyz` of the whole program are; nowhere if absent.
+    pub health_listen: Option<SocketAddr>,
+    /// The database of a cluster: `postgres://…`.
+    pub database_url: Option<String>,
+    /// The event bus of a cluster: `nats://…`, several with commas between them.
+    pub nats_url: Option<String>,
+    /// The lock service of a cluster: `http://…`, several with commas between them.
+    pub etcd_url: Option<String>,
+    /// How long a server may be silent, in seconds, before its work is taken up by others.
+    pub lease_seconds: u64,
+    /// What runs the containers of this host.
+    pub runtime: Runtime,
+    /// Where the Docker engine is.
+    pub docker_host: String,
+    /// The agent servers, for an agent; several with commas between them.
+    pub agent_server: Option<String>,
+    /// What an agent introduces itself with; needed once.
+    pub registration_token: Option<String>,
+    /// The name of this host; the machine's own if absent.
+    pub host_name: Option<String>,
+    /// Labels of this host.
+    pub host_labels: BTreeMap<String, String>,
+    /// Whether an agent may speak to servers elsewhere without encryption.
+    pub allow_plain_http: bool,
+    /// Certificates in PEM that an agent trusts instead of the platform's.
+    pub ca_file: Option<PathBuf>,
+    /// What is logged, as `info` or `info,drover_store=debug`.
+    pub log: String,
+    /// The form of the log.
+    pub log_format: LogFormat,
+}
+
+/// What runs containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// The Docker engine.
+    #[default]
+    Docker,
+    /// Nothing: containers are pretended to run.
+    Simulated,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("/var/lib/drover"),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            agent_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8090)),
+            health_listen: None,
+            database_url: None,
+            nats_url: None,
+            etcd_url: None,
+            lease_seconds: 10,
+            runtime: Runtime::Docker,
+            docker_host: "unix:///var/run/docker.sock".to_owned(),
+            agent_server: None,
+            registration_token: None,
+            host_name: None,
+            host_labels: BTreeMap::new(),
+            allow_plain_http: false,
+            ca_file: None,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+impl Settings {
+    /// The database of a cluster.
+    ///
+    /// # Errors
+    /// When it is not set.
+    pub fn database_url(&self) -> Result<&str, ConfigurationError> {
+        self.database_url
+            .as_deref()
+            .ok_or(ConfigurationError::Missing {
+                setting: "database_url",
+                hint: "give --database-url or DROVER_DATABASE_URL, as postgres://user@host/drover",
+            })
+    }
+
+    /// The addresses of the event bus.
+    ///
+    /// # Errors
+    /// When none is set.
+    pub fn nats_urls(&self) -> Result<Vec<String>, ConfigurationError> {
+        listed(
+            self.nats_url.as_deref(),
+            "nats_url",
+            "give --nats-url or DROVER_NATS_URL, as nats://host:4222",
+        )
+    }
+
+    /// The addresses of the lock service.
+    ///
+    /// # Errors
+    /// When none is set.
+    pub fn etcd_urls(&self) -> Result<Vec<String>, ConfigurationError> {
+        listed(
+            self.etcd_url.as_deref(),
+            "etcd_url",
+            "give --etcd-url or DROVER_ETCD_URL, as http://host:2379",
+        )
+    }
+
+    /// The addresses of the agent servers.
+    ///
+    /// # Errors
+    /// When none is set.
+    pub fn agent_servers(&self) -> Result<Vec<String>, ConfigurationError> {
+        listed(
+            self.agent_server.as_deref(),
+            "agent_server",
+            "give --server or DROVER_AGENT_SERVER, as https://host:8090",
+        )
+    }
+}
+
+fn listed(
+    text: Option<&str>,
+    setting: &'static str,
+    hint: &'static str,
+) -> Result<Vec<String>, ConfigurationError> {
+    let parts = text.unwrap_or_default().split(',').map(str::trim);
+    let list: Vec<String> = parts
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if list.is_empty() {
+        return Err(ConfigurationError::Missing { setting, hint });
+    }
+    Ok(list)
+}
