@@ -1,1 +1,125 @@
-//! placeholder
+//! The API server: takes what people and programs want, and tells how things stand.
+//!
+//! ```text
+//!   request --> key --> body or query, checked --> lifecycle: allowed? --> one transaction --> 202
+//!                                                                             |
+//!                                                       hint on the bus  <----+  (may be lost)
+//! ```
+//!
+//! It is stateless and does no orchestration. An intent is answered once the database has committed
+//! the resource, its process and its change record together; everything else happens elsewhere. All
+//! that it needs is the database: while the bus, the lock service, every process server and every
+//! agent server are down, intents are accepted and reads are answered.
+//!
+//! What a client sees of a resource is made in [`representation`] from the rows and the lifecycle
+//! alone, so two API servers over one database cannot be told apart.
+
+mod authentication;
+mod body;
+pub mod bootstrap;
+mod handlers;
+mod intents;
+mod problem;
+mod query;
+mod representation;
+mod request_id;
+mod router;
+mod waiters;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use drover_bus::{Announcer, EventBus};
+use drover_store::Store;
+use drover_store::clock::Clock;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use waiters::Waiters;
+
+/// How an API server behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The largest body of a request, in bytes.
+    pub body_limit: usize,
+    /// The longest that a client can have an answer held back.
+    pub longest_wait: Duration,
+    /// The most watches at the same time.
+    pub watches: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            body_limit: 1024 * 1024,
+            longest_wait: Duration::from_secs(60),
+            watches: 1_000,
+        }
+    }
+}
+
+/// What an API server works with.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The event bus.
+    pub bus: Arc<dyn EventBus>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// Pages that are served beside the API, for browsers.
+    pub pages: Router,
+}
+
+/// What its handlers share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) store: Store,
+    pub(crate) announcer: Announcer,
+    pub(crate) bus: Arc<dyn EventBus>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) watches: Arc<tokio::sync::Semaphore>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// An API server.
+pub struct Server {
+    options: Options,
+    parts: Parts,
+}
+
+impl Server {
+    /// A server that has not begun to work.
+    pub fn new(options: Options, parts: Parts) -> Self {
+        Self { options, parts }
+    }
+
+    /// Serves until `shutdown`, then answers what it was asked before and returns.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn run(self, shutdown: CancellationToken) -> std::io::Result<()> {
+        let Self { options, parts } = self;
+        let waiters = Arc::new(Waiters::default());
+        let shared = Arc::new(Shared {
+            watches: Arc::new(tokio::sync::Semaphore::new(options.watches)),
+            options,
+            store: parts.store,
+            announcer: Announcer::new(parts.bus.clone()),
+            bus: parts.bus.clone(),
+            clock: parts.clock,
+            waiters: waiters.clone(),
+            shutdown: shutdown.clone(),
+        });
+        tracing::info!(listen = %parts.listener.local_addr()?, "API server started");
+        let router = router::router(shared).merge(parts.pages);
+        let serving = axum::serve(parts.listener, router)
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let (served, ()) = tokio::join!(serving, waiters.listen(parts.bus, shutdown));
+        tracing::info!("API server stopped");
+        served
+    }
+}

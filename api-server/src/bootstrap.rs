@@ -1,0 +1,95 @@
+//! The first start: a project to work in and a key to begin with.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use drover_domain::resource::Details;
+use drover_domain::{Resource, ResourceType, State};
+use drover_store::clock::Clock;
+use drover_store::{CredentialKind, ResourceFilter, Role, Store, StoreError, fresh};
+
+/// The name of the project that there always is.
+pub const DEFAULT_PROJECT: &str = "default";
+
+/// Why a first start failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key cannot be written, and was not made.
+    #[error("the operator's key cannot be written to {path}")]
+    File {
+        /// Where it was to be written.
+        path: PathBuf,
+        /// Why it cannot.
+        source: std::io::Error,
+    },
+}
+
+/// Makes the project `default` if there is none, and an operator's key if there is none at all. The
+/// key is written to `key_file`, readable by its owner only, and is never shown again. Tells whether
+/// a key was made.
+///
+/// # Errors
+/// When the database cannot be reached or the file cannot be written.
+pub async fn prepare(
+    store: &Store,
+    clock: &dyn Clock,
+    key_file: &Path,
+) -> Result<bool, BootstrapError> {
+    make_default_project(store, clock).await?;
+    if store.has_credential(CredentialKind::ApiKey).await? {
+        return Ok(false);
+    }
+    let failed = |source| BootstrapError::File {
+        path: key_file.to_owned(),
+        source,
+    };
+    // The file is made first: a key that nobody can be told is worse than none.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(key_file)
+        .map_err(failed)?;
+    let issued = store
+        .issue(CredentialKind::ApiKey, None, Role::Operator, clock.now())
+        .await?;
+    let text = issued.into_text();
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.write_all(b"\n"))
+        .and_then(|()| file.sync_all())
+        .map_err(failed)?;
+    Ok(true)
+}
+
+async fn make_default_project(store: &Store, clock: &dyn Clock) -> Result<(), StoreError> {
+    let filter = ResourceFilter {
+        name: Some(DEFAULT_PROJECT.to_owned()),
+        ..ResourceFilter::all(ResourceType::Project, 1)
+    };
+    if !store.resources(&filter).await?.is_empty() {
+        return Ok(());
+    }
+    let now = clock.now();
+    let project = Resource {
+        id: fresh::resource_id(),
+        project: None,
+        name: DEFAULT_PROJECT.to_owned(),
+        description: "What is asked for without a project belongs here.".to_owned(),
+        labels: std::collections::BTreeMap::new(),
+        metadata: serde_json::Map::new(),
+        state: State::Active,
+        version: 1,
+        host: None,
+        created: now,
+        updated: now,
+        removed: None,
+        details: Details::Project,
+    };
+    store.insert(&project).await
+}

@@ -1,0 +1,137 @@
+//! `/v1/registrationTokens`: what lets agents introduce themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use drover_domain::resource::{
+    Details, RegistrationTokenSpec, RegistrationTokenStatus, validate_name,
+};
+use drover_domain::{Resource, ResourceType, State as ResourceState};
+use drover_store::{CredentialKind, Role, fresh};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Id, reading};
+use crate::Shared;
+use crate::body::{self, JsonObject};
+use crate::problem::Problem;
+use crate::query::{ListResources, Nothing, Strict};
+use crate::representation::{self, Beside};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Given {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    description: String,
+    maximum_uses: Option<u32>,
+    expires_in_seconds: Option<u32>,
+}
+
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    Strict(query): Strict<ListResources>,
+    address: Uri,
+) -> Result<Response, Problem> {
+    reading::list(&shared, ResourceType::RegistrationToken, query, &address).await
+}
+
+pub(crate) async fn read(
+    State(shared): State<Arc<Shared>>,
+    Id(id): Id,
+    Strict(Nothing {}): Strict<Nothing>,
+) -> Result<Response, Problem> {
+    reading::read(&shared, ResourceType::RegistrationToken, id).await
+}
+
+/// Makes a token. Its text is in this answer and in no other.
+pub(crate) async fn create(
+    State(shared): State<Arc<Shared>>,
+    Strict(Nothing {}): Strict<Nothing>,
+    JsonObject(object): JsonObject,
+) -> Result<Response, Problem> {
+    let given: Given = body::parse(object)?;
+    validate_name(&given.name)?;
+    if given.maximum_uses == Some(0) {
+        return Err(Problem::invalid(
+            "maximumUses",
+            "is 0: the token could never be used",
+        ));
+    }
+    let now = shared.clock.now();
+    let lifetime = given
+        .expires_in_seconds
+        .map(|seconds| Duration::from_secs(seconds.into()));
+    let resource = Resource {
+        id: fresh::resource_id(),
+        project: None,
+        name: given.name,
+        description: given.description,
+        labels: BTreeMap::new(),
+        metadata: Map::new(),
+        state: ResourceState::Active,
+        version: 1,
+        host: None,
+        created: now,
+        updated: now,
+        removed: None,
+        details: Details::RegistrationToken {
+            spec: RegistrationTokenSpec {
+                maximum_uses: given.maximum_uses,
+                expires: lifetime.map(|lifetime| now.after(lifetime)),
+            },
+            status: RegistrationTokenStatus::default(),
+        },
+    };
+    shared.store.insert(&resource).await?;
+    let kind = CredentialKind::RegistrationToken;
+    let issued = shared
+        .store
+        .issue(kind, Some(resource.id), Role::Agent, now)
+        .await?;
+    let mut body = representation::resource(&resource, &Beside::default())?;
+    if let Value::Object(body) = &mut body {
+        body.insert("token".to_owned(), Value::String(issued.into_text()));
+    }
+    let location = representation::address(ResourceType::RegistrationToken, resource.id);
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        Json(body),
+    )
+        .into_response())
+}
+
+/// Ends a token at once. Agents that used it stay.
+pub(crate) async fn remove(
+    State(shared): State<Arc<Shared>>,
+    Id(id): Id,
+    Strict(Nothing {}): Strict<Nothing>,
+) -> Result<StatusCode, Problem> {
+    let resource = shared
+        .store
+        .resource(ResourceType::RegistrationToken, id)
+        .await?;
+    let Some(mut resource) = resource.filter(|resource| resource.removed.is_none()) else {
+        return Err(Problem::not_found("registrationToken"));
+    };
+    shared.store.revoke(id).await?;
+    let expected = resource.version;
+    let now = shared.clock.now();
+    resource.state = ResourceState::Removed;
+    resource.removed = Some(now);
+    resource.updated = now;
+    resource.version += 1;
+    if !shared.store.rewrite(&resource, expected).await? {
+        return Err(Problem::conflict(
+            "the token was used or changed at the same moment",
+        ));
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,136 @@
+//! `/v1/watch`: changes as they happen, one JSON object a line.
+//!
+//! The change log is read, page by page; the bus only tells that it is worth to look, and a timer
+//! looks without being told. A reader that comes back with the last position that it saw misses
+//! nothing.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use drover_bus::{Subscribe, Subscription};
+use drover_store::{Change, ChangeFilter, Position, StoreError};
+use futures::Stream;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::Shared;
+use crate::problem::Problem;
+use crate::query::{Strict, Watch};
+
+/// Changes that are read at a time.
+const PAGE: u64 = 500;
+/// How often the log is looked at without being told.
+const LOOK: Duration = Duration::from_millis(500);
+
+struct Watching {
+    shared: Arc<Shared>,
+    filter: ChangeFilter,
+    after: Position,
+    told: Option<Subscription>,
+    _permit: OwnedSemaphorePermit,
+}
+
+pub(crate) async fn watch(
+    State(shared): State<Arc<Shared>>,
+    Strict(query): Strict<Watch>,
+) -> Result<Response, Problem> {
+    let permit = shared.watches.clone().try_acquire_owned().map_err(|_| {
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "watches",
+            "Too many watches",
+            "the server has as many watches as it takes",
+        )
+    })?;
+    let after = match &query.after {
+        Some(text) => text
+            .parse()
+            .map_err(|error| Problem::bad_query(format!("{error}")))?,
+        None => shared.store.end_of_changes().await?,
+    };
+    // Without the bus the timer serves alone.
+    let told = shared.bus.subscribe(Subscribe::changed()).await.ok();
+    let filter = ChangeFilter {
+        resource: query.resource_id,
+        project: query.project_id,
+    };
+    let watching = Watching {
+        shared,
+        filter,
+        after,
+        told,
+        _permit: permit,
+    };
+    let body = Body::from_stream(changes(watching));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// Pages of changes, for ever; ends when the server stops or the database is out of reach, and the
+/// reader comes back.
+fn changes(watching: Watching) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    futures::stream::unfold(watching, |mut watching| async move {
+        match watching.next_page().await {
+            Ok(Some(page)) => Some((Ok(lines(&page)), watching)),
+            Ok(None) => None,
+            Err(error) => {
+                tracing::info!(%error, "a watch ends");
+                None
+            }
+        }
+    })
+}
+
+impl Watching {
+    /// The next changes, as soon as there are any; none once the server stops.
+    async fn next_page(&mut self) -> Result<Option<Vec<Change>>, StoreError> {
+        loop {
+            let page = self
+                .shared
+                .store
+                .changes(self.after, &self.filter, PAGE)
+                .await?;
+            if let Some(last) = page.last() {
+                self.after = last.position;
+                return Ok(Some(page));
+            }
+            let pause = LOOK.mul_f64(0.75 + rand::random::<f64>() / 2.0);
+            let told = async {
+                match &mut self.told {
+                    Some(told) => told.next().await.is_some(),
+                    None => std::future::pending().await,
+                }
+            };
+            let is_open = tokio::select! {
+                is_open = told => is_open,
+                () = tokio::time::sleep(pause) => true,
+                () = self.shared.shutdown.cancelled() => return Ok(None),
+            };
+            if !is_open {
+                self.told = None;
+            }
+        }
+    }
+}
+
+fn lines(changes: &[Change]) -> Bytes {
+    let mut text = String::new();
+    for change in changes {
+        let line = json!({
+            "position": change.position.to_string(),
+            "type": change.resource.resource_type,
+            "id": change.resource.id,
+            "projectId": change.project,
+            "state": change.state,
+            "version": change.version,
+            "time": change.at,
+        });
+        text.push_str(&line.to_string());
+        text.push('\n');
+    }
+    text.into()
+}

@@ -1,0 +1,144 @@
+//! From a request to a committed intent, and the answer to it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use drover_domain::lifecycle::Request;
+use drover_domain::write::{Asked, Intent};
+use drover_domain::{Process, ProcessId, Resource, ResourceId, ResourceType};
+use drover_store::{Accepted, fresh};
+use tokio::time::Instant;
+
+use crate::Shared;
+use crate::authentication::Caller;
+use crate::problem::Problem;
+use crate::query::preferred_wait;
+use crate::representation::{self, Beside};
+
+/// How often an intent is decided anew because the resource moved meanwhile.
+const TRIES: u32 = 8;
+
+/// Accepts the intent that a new resource be made, and answers.
+pub(crate) async fn create(
+    shared: &Shared,
+    caller: Caller,
+    headers: &HeaderMap,
+    resource: Resource,
+) -> Result<Response, Problem> {
+    let wait = preferred_wait(headers)?;
+    let intent = Intent::to_create(resource, asked(shared, caller, Request::Create, false))?;
+    match shared.store.accept(intent.clone()).await? {
+        Accepted::Committed { .. } => {}
+        Accepted::VersionMoved => return Err(Problem::conflict("the resource exists already")),
+    }
+    shared
+        .announcer
+        .ready(intent.process.id, intent.resource.reference())
+        .await;
+    answer(shared, intent, wait, StatusCode::CREATED).await
+}
+
+/// Accepts the intent that a resource be changed, and answers.
+pub(crate) async fn change(
+    shared: &Shared,
+    caller: Caller,
+    headers: &HeaderMap,
+    (resource_type, id): (ResourceType, ResourceId),
+    request: Request,
+    force: bool,
+) -> Result<Response, Problem> {
+    let wait = preferred_wait(headers)?;
+    for _ in 0..TRIES {
+        let resource = shared
+            .store
+            .resource(resource_type, id)
+            .await?
+            .ok_or_else(|| Problem::not_found(resource_type.as_str()))?;
+        let intent = Intent::to_change(resource, asked(shared, caller, request, force))?;
+        match shared.store.accept(intent.clone()).await? {
+            Accepted::VersionMoved => {}
+            Accepted::Committed { superseded } => {
+                if let Some(superseded) = superseded {
+                    shared.announcer.ended(superseded).await;
+                }
+                shared
+                    .announcer
+                    .ready(intent.process.id, intent.resource.reference())
+                    .await;
+                return answer(shared, intent, wait, StatusCode::OK).await;
+            }
+        }
+    }
+    Err(Problem::conflict(
+        "the resource changes faster than the request can be decided",
+    ))
+}
+
+fn asked(shared: &Shared, caller: Caller, request: Request, force: bool) -> Asked {
+    Asked {
+        request,
+        force,
+        process: fresh::process_id(),
+        cause: caller.cause(),
+        now: shared.clock.now(),
+    }
+}
+
+/// `202` with the resource as it was committed; or, where the client prefers to wait and the
+/// process ends in time, `ended` with the resource as it is then.
+async fn answer(
+    shared: &Shared,
+    intent: Intent,
+    wait: Option<Duration>,
+    ended: StatusCode,
+) -> Result<Response, Problem> {
+    let reference = intent.resource.reference();
+    let location = representation::address(reference.resource_type, reference.id);
+    if let Some(wait) = wait {
+        let process = wait_for_chain(shared, intent.process.id, wait).await?;
+        if process.is_some_and(|process| process.phase.is_finished()) {
+            let resource = shared
+                .store
+                .resource(reference.resource_type, reference.id)
+                .await?;
+            let Some(resource) = resource else {
+                return Ok(StatusCode::NO_CONTENT.into_response());
+            };
+            let body = representation::resource(&resource, &Beside::default())?;
+            return Ok((ended, [(header::LOCATION, location)], Json(body)).into_response());
+        }
+    }
+    let beside = Beside {
+        processes: [(reference.id, intent.process)].into(),
+        ..Beside::default()
+    };
+    let body = representation::resource(&intent.resource, &beside)?;
+    Ok((
+        StatusCode::ACCEPTED,
+        [(header::LOCATION, location)],
+        Json(body),
+    )
+        .into_response())
+}
+
+/// Waits for a process and for whatever follows from it.
+async fn wait_for_chain(
+    shared: &Shared,
+    process: ProcessId,
+    wait: Duration,
+) -> Result<Option<Process>, Problem> {
+    let until = Instant::now() + wait.min(shared.options.longest_wait);
+    let mut id = process;
+    loop {
+        let row = shared
+            .waiters
+            .wait(&shared.store, id, until, &shared.shutdown)
+            .await?;
+        match row.as_ref().and_then(|row| row.successor) {
+            Some(successor) => id = successor,
+            None => return Ok(row),
+        }
+    }
+}
