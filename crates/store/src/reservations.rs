@@ -24,7 +24,8 @@ use crate::entities::{host_port, host_room, reservation};
 #[derive(Default)]
 pub(crate) struct Rooms {
     rooms: BTreeMap<Uuid, host_room::Model>,
-    held: HashMap<Uuid, Vec<HeldPort>>,
+    /// By host, with the container that holds each.
+    held: HashMap<Uuid, Vec<(Uuid, HeldPort)>>,
     reservations: HashMap<Uuid, reservation::Model>,
     taken: BTreeMap<Uuid, (reservation::Model, Vec<host_port::Model>)>,
     released: BTreeSet<Uuid>,
@@ -68,14 +69,17 @@ impl Rooms {
             .lock_exclusive()
             .all(transaction)
             .await?;
-        let mut held: HashMap<Uuid, Vec<HeldPort>> = HashMap::new();
+        let mut held: HashMap<Uuid, Vec<(Uuid, HeldPort)>> = HashMap::new();
         if !with_ports.is_empty() {
             let rows = host_port::Entity::find()
                 .filter(host_port::Column::HostId.is_in(with_ports))
                 .all(transaction)
                 .await?;
             for row in rows {
-                held.entry(row.host_id).or_default().push(held_port(&row)?);
+                let port = held_port(&row)?;
+                held.entry(row.host_id)
+                    .or_default()
+                    .push((row.container_id, port));
             }
         }
         Ok(Self {
@@ -121,7 +125,7 @@ impl Rooms {
             || lacks(amount.memory_mib, room.memory_mib, room.memory_mib_taken)
             || ports
                 .iter()
-                .any(|port| held.iter().any(|held| held.excludes(port)))
+                .any(|port| held.iter().any(|(_, held)| held.excludes(port)))
         {
             return false;
         }
@@ -133,11 +137,12 @@ impl Rooms {
             let Some(number) = port.host_port else {
                 continue;
             };
-            held.push(HeldPort {
+            let holds = HeldPort {
                 ip: port.host_ip,
                 port: number,
                 protocol: port.protocol,
-            });
+            };
+            held.push((container, holds));
             rows.push(host_port::Model {
                 host_id: host,
                 protocol: port.protocol.as_str().to_owned(),
@@ -167,6 +172,9 @@ impl Rooms {
             room.cpu_millis_taken -= existing.cpu_millis;
             room.memory_mib_taken -= existing.memory_mib;
             room.containers -= 1;
+        }
+        if let Some(held) = self.held.get_mut(&existing.host_id) {
+            held.retain(|(holder, _)| *holder != container);
         }
         self.taken.remove(&container);
         self.released.insert(container);
