@@ -1,7 +1,7 @@
 //! Registering agents: the token, the agent, its host and its credential in one transaction.
 
 use drover_domain::resource::{Capacity, Details};
-use drover_domain::write::Intent;
+use drover_domain::write::{Intent, Passed};
 use drover_domain::{Resource, ResourceId, ResourceType, Timestamp};
 use sea_orm::ColumnTrait;
 use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::credentials::{self, CredentialKind, Issued, Presented, Role};
 use crate::entities::{agent_key, credential, resource};
-use crate::{Store, StoreError, dialect, hosts, intents};
+use crate::{Store, StoreError, changes, dialect, hosts, intents};
 
 /// What an agent that registers brings along.
 pub struct Registering {
@@ -69,7 +69,10 @@ impl Store {
         let transaction = dialect::begin(&self.writer).await?;
         let hash = Sha256::digest(asked.agent_key.as_bytes()).to_vec();
         let token = admit(&transaction, &asked).await?;
+        // Locked: of two registrations of one agent at once, the later revokes what the earlier got,
+        // whatever tokens they come with.
         let known = agent_key::Entity::find_by_id(hash.clone())
+            .lock_exclusive()
             .one(&transaction)
             .await?;
         let is_new = known.is_none();
@@ -151,6 +154,11 @@ async fn use_token(
         .on_conflict(resource::rewrite())
         .exec_without_returning(transaction)
         .await?;
+    let passed = [Passed {
+        state: token.state,
+        version: token.version,
+    }];
+    changes::append(transaction, [(&token, passed.as_slice())].into_iter()).await?;
     Ok(())
 }
 
