@@ -1,7 +1,7 @@
 //! The steps that bring a database to the schema that the store expects, and nothing else.
 //!
-//! Steps are only ever added. A step runs in a transaction of its own where the database can do
-//! that, and running all of them on a database that is up to date changes nothing.
+//! Steps are only ever added. The store runs all that are missing in one transaction, which keeps
+//! other servers from doing the same; on a database that is up to date that changes nothing.
 //!
 //! Columns that hold a moment hold milliseconds since 1970 as a big integer: that orders alike in
 //! every database. Tables whose rows are rewritten with each transition carry no plain index on a

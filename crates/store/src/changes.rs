@@ -8,8 +8,7 @@ use drover_domain::write::Passed;
 use drover_domain::{Resource, ResourceId, ResourceRef, State, Timestamp};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
 };
 
 use crate::entities::change;
@@ -96,14 +95,8 @@ impl Store {
         filter: &ChangeFilter,
         limit: u64,
     ) -> Result<Vec<Change>, StoreError> {
-        let mut query = change::Entity::find()
-            .filter(dialect::settled_after(
-                self.reader.get_database_backend(),
-                after,
-            ))
-            .order_by_asc(change::Column::Transaction)
-            .order_by_asc(change::Column::Position)
-            .limit(limit);
+        let backend = self.reader.get_database_backend();
+        let mut query = dialect::changes_after(backend, after).limit(limit);
         if let Some(resource) = filter.resource {
             query = query.filter(change::Column::ResourceId.eq(resource.uuid()));
         }

@@ -1,5 +1,6 @@
 //! Connecting, and bringing the schema up to date.
 
+use std::fmt;
 use std::time::Duration;
 
 use drover_migrations::{Migrator, MigratorTrait};
@@ -7,11 +8,15 @@ use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use tracing::log::LevelFilter;
 
 use crate::group::Group;
-use crate::{Store, StoreError, intents, writes};
+use crate::{Store, StoreError, dialect, intents, writes};
 
 /// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
 /// its commit to reach the disk, the next one gathers.
 const POSTGRES_LANES: usize = 2;
+
+/// A connection that was not used for so long is looked at before it is used again: the server may
+/// have been replaced meanwhile. A store that is busy never pays for that.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// Where the database is and how to use it.
 #[derive(Clone)]
@@ -32,6 +37,16 @@ impl StoreOptions {
             connections: 16,
             patience: Duration::from_secs(2),
         }
+    }
+}
+
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StoreOptions")
+            .field("connections", &self.connections)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
     }
 }
 
@@ -71,12 +86,16 @@ impl Store {
         })
     }
 
-    /// Brings the schema up to date.
+    /// Brings the schema up to date, in one transaction. Servers that do it at the same time wait
+    /// for one another, and the later ones find nothing left to do.
     ///
     /// # Errors
     /// When the database cannot be reached or refuses a step.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(Migrator::up(&self.writer, None).await?)
+        let transaction = dialect::begin(&self.writer).await?;
+        dialect::lock_schema(&transaction).await?;
+        Migrator::up(&transaction, None).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Whether the database answers and its schema is up to date.
@@ -112,9 +131,17 @@ async fn connect_postgres(options: &StoreOptions) -> Result<DatabaseConnection, 
         .acquire_timeout(options.patience)
         .connect_timeout(options.patience)
         .connect_lazy(true)
-        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(IDLE)
         .sqlx_logging_level(LevelFilter::Trace);
-    Ok(Database::connect(connect).await?)
+    // Nothing is connected yet, so all that can be wrong is the address; what the driver says of it
+    // repeats it, password and all.
+    Database::connect(connect).await.map_err(|_| {
+        StoreError::Configuration(
+            "the address of PostgreSQL cannot be parsed; it is not shown, since it may hold a \
+             password"
+                .to_owned(),
+        )
+    })
 }
 
 async fn connect_sqlite(

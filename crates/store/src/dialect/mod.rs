@@ -1,15 +1,18 @@
-//! What differs between databases: how a transaction that writes begins, and which change records
-//! a reader may go past.
+//! What differs between databases: how a transaction that writes begins, who may change the schema,
+//! and which change records a reader may go past.
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
-    FromQueryResult, QueryOrder, QuerySelect, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
+    EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::Position;
 use crate::entities::change;
+
+/// Any number, as long as nothing else in the database locks by it: "drover" in ASCII.
+const SCHEMA_LOCK: i64 = 0x64_72_6f_76_65_72;
 
 /// Begins a transaction that will write. SQLite takes its one write lock at once: a transaction
 /// that reads first and then wants to write fails under load.
@@ -24,21 +27,34 @@ pub(crate) async fn begin(database: &DatabaseConnection) -> Result<DatabaseTrans
     database.begin_with_options(options).await
 }
 
-/// The change records after a position that no transaction still open can come before.
-pub(crate) fn settled_after(backend: DatabaseBackend, after: Position) -> Condition {
-    let is_later = Condition::any()
-        .add(change::Column::Transaction.gt(after.transaction))
-        .add(
-            Condition::all()
-                .add(change::Column::Transaction.eq(after.transaction))
-                .add(change::Column::Position.gt(after.position)),
-        );
-    let condition = Condition::all().add(is_later);
+/// Keeps other servers from changing the schema until the transaction ends. On SQLite a transaction
+/// that will write does so anyway.
+pub(crate) async fn lock_schema(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    if transaction.get_database_backend() == DatabaseBackend::Postgres {
+        let lock = format!("SELECT pg_advisory_xact_lock({SCHEMA_LOCK})");
+        transaction.execute_unprepared(&lock).await?;
+    }
+    Ok(())
+}
+
+/// The change records after a position that no transaction still open can come before, oldest
+/// first. Reads no more of the log than it answers.
+pub(crate) fn changes_after(backend: DatabaseBackend, after: Position) -> Select<change::Entity> {
+    use change::Column;
     match backend {
-        DatabaseBackend::Postgres => condition.add(Expr::col(change::Column::Transaction).lt(
-            Expr::cust("pg_snapshot_xmin(pg_current_snapshot())::text::bigint"),
-        )),
-        _ => condition,
+        DatabaseBackend::Postgres => {
+            let place = Expr::tuple([Expr::col(Column::Transaction), Expr::col(Column::Position)]);
+            let after = [after.transaction, after.position].map(Expr::value);
+            let oldest_open = Expr::cust("pg_snapshot_xmin(pg_current_snapshot())::text::bigint");
+            change::Entity::find()
+                .filter(place.gt(Expr::tuple(after)))
+                .filter(Expr::col(Column::Transaction).lt(oldest_open))
+                .order_by_asc(Column::Transaction)
+                .order_by_asc(Column::Position)
+        }
+        _ => change::Entity::find()
+            .filter(Column::Position.gt(after.position))
+            .order_by_asc(Column::Position),
     }
 }
 
