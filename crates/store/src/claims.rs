@@ -62,7 +62,7 @@ impl Store {
         let ids: BTreeSet<Uuid> = claims.iter().map(|claim| claim.process.uuid()).collect();
         let rows = process::Entity::find()
             .filter(process::Column::Id.is_in(ids))
-            .filter(process::Column::Phase.is_in(process::UNFINISHED))
+            .filter(process::is_unfinished())
             .order_by_asc(process::Column::Id)
             .lock_exclusive()
             .all(&transaction)
@@ -125,7 +125,7 @@ impl Store {
                 process::Column::ResourceType,
                 process::Column::ResourceId,
             ])
-            .filter(process::Column::Phase.is_in(process::UNFINISHED))
+            .filter(process::is_unfinished())
             .filter(process::Column::RunAfter.lte(now.millis()))
             .order_by_asc(process::Column::RunAfter)
             .limit(limit)
@@ -161,13 +161,25 @@ impl Store {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        process::Entity::update_many()
-            .col_expr(process::Column::RunAfter, Expr::value(now.millis()))
+        let transaction = dialect::begin(&self.writer).await?;
+        // An update alone would lock the rows in the order in which they lie on the disk.
+        let asleep: Vec<Uuid> = process::Entity::find()
+            .select_only()
+            .column(process::Column::Id)
             .filter(process::Column::Id.is_in(rows.iter().map(|(id, ..)| *id)))
             .filter(process::Column::Phase.eq(Phase::Waiting.as_str()))
             .filter(process::Column::RunAfter.gt(now.millis()))
-            .exec(&self.writer)
+            .order_by_asc(process::Column::Id)
+            .lock_exclusive()
+            .into_tuple()
+            .all(&transaction)
             .await?;
+        process::Entity::update_many()
+            .col_expr(process::Column::RunAfter, Expr::value(now.millis()))
+            .filter(process::Column::Id.is_in(asleep))
+            .exec(&transaction)
+            .await?;
+        transaction.commit().await?;
         rows.into_iter().map(ready).collect()
     }
 }

@@ -118,7 +118,7 @@ async fn supersede(
     }
     let unfinished = process::Entity::find()
         .filter(process::Column::ResourceId.is_in(changed))
-        .filter(process::Column::Phase.is_in(process::UNFINISHED))
+        .filter(process::is_unfinished())
         .order_by_asc(process::Column::Id)
         .lock_exclusive()
         .all(transaction)

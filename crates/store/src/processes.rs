@@ -72,7 +72,7 @@ impl Store {
     ) -> Result<Vec<Process>, StoreError> {
         let rows = process::Entity::find()
             .filter(process::Column::ResourceId.is_in(resources.into_iter().map(ResourceId::uuid)))
-            .filter(process::Column::Phase.is_in(process::UNFINISHED))
+            .filter(process::is_unfinished())
             .all(&self.reader)
             .await?;
         rows.into_iter().map(Process::try_from).collect()

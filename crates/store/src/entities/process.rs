@@ -4,7 +4,7 @@ use drover_domain::process::Cause;
 use drover_domain::{Fence, Process, ProcessId, ResourceId, ResourceRef, ServerId, Timestamp};
 use sea_orm::IntoActiveModel;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 
 use crate::StoreError;
 
@@ -43,8 +43,12 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The phases in which a process is not finished, as the partial indexes name them.
-pub(crate) const UNFINISHED: [&str; 3] = ["queued", "running", "waiting"];
+/// Whether a process is not finished. Said in the words of the partial indexes and without
+/// parameters: SQLite does not see that an index serves a list of parameters, and PostgreSQL not
+/// once it plans a statement for whatever parameters may come.
+pub(crate) fn is_unfinished() -> Expr {
+    Expr::cust("phase IN ('queued', 'running', 'waiting')")
+}
 
 impl Model {
     /// The row of a process.
