@@ -62,6 +62,14 @@ impl Agent {
         }
     }
 
+    /// Whether an agent with these options has registered before, and needs no token.
+    ///
+    /// # Errors
+    /// When its state cannot be read, or another agent is using it.
+    pub fn is_registered(options: &Options) -> Result<bool, StateFileError> {
+        Ok(StateFile::open(&options.data_dir)?.identity().is_some())
+    }
+
     /// Works until it is told to end.
     ///
     /// # Errors

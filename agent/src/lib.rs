@@ -32,6 +32,7 @@ mod connection;
 mod executor;
 mod generations;
 mod identity;
+pub mod launch;
 mod ledger;
 mod machine;
 mod options;

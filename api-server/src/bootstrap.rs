@@ -4,11 +4,14 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use drover_domain::resource::Details;
 use drover_domain::{Resource, ResourceType, State};
 use drover_store::clock::Clock;
 use drover_store::{CredentialKind, ResourceFilter, Role, Store, StoreError, fresh};
+
+use crate::tokens::{self, Token};
 
 /// The name of the project that there always is.
 pub const DEFAULT_PROJECT: &str = "default";
@@ -65,6 +68,27 @@ pub async fn prepare(
         .and_then(|()| file.sync_all())
         .map_err(failed)?;
     Ok(true)
+}
+
+/// How long the agent of the same machine has to register.
+const LOCAL_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
+
+/// A registration token for the agent of the same machine: it serves once, and not for long.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn local_registration_token(
+    store: &Store,
+    clock: &dyn Clock,
+) -> Result<String, StoreError> {
+    let token = Token {
+        name: "local".to_owned(),
+        description: "For the agent of this machine.".to_owned(),
+        maximum_uses: Some(1),
+        lifetime: Some(LOCAL_TOKEN_LIFETIME),
+    };
+    let (_, issued) = tokens::issue(store, token, clock.now()).await?;
+    Ok(issued.into_text())
 }
 
 async fn make_default_project(store: &Store, clock: &dyn Clock) -> Result<(), StoreError> {

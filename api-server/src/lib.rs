@@ -24,6 +24,7 @@ mod query;
 mod representation;
 mod request_id;
 mod router;
+mod tokens;
 mod waiters;
 
 use std::sync::Arc;

@@ -29,9 +29,10 @@ mod steps;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use drover_bus::{Announcer, EventBus};
 use drover_domain::ServerId;
-use drover_locks::LockManager;
+use drover_locks::{EpochSource, LockManager};
 use drover_store::clock::Clock;
 use drover_store::{Store, fresh};
 use tokio_util::sync::CancellationToken;
@@ -139,5 +140,16 @@ impl Server {
             reports::run(parts.clone(), runner, offers, shutdown.clone()),
         );
         tracing::info!(server = %id, "process server stopped");
+    }
+}
+
+/// The epochs of the lock service, handed out by the database.
+#[derive(Clone)]
+pub struct StoreEpochs(pub Store);
+
+#[async_trait]
+impl EpochSource for StoreEpochs {
+    async fn next_epoch(&self) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.next_lock_epoch().await?)
     }
 }

@@ -1,6 +1,5 @@
 //! `/v1/registrationTokens`: what lets agents introduce themselves.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use drover_domain::resource::{
-    Details, RegistrationTokenSpec, RegistrationTokenStatus, validate_name,
-};
-use drover_domain::{Resource, ResourceType, State as ResourceState};
-use drover_store::{CredentialKind, Role, fresh};
+use drover_domain::resource::validate_name;
+use drover_domain::{ResourceType, State as ResourceState};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Id, reading};
 use crate::Shared;
@@ -22,6 +18,7 @@ use crate::body::{self, JsonObject};
 use crate::problem::Problem;
 use crate::query::{ListResources, Nothing, Strict};
 use crate::representation::{self, Beside};
+use crate::tokens::{self, Token};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -64,37 +61,16 @@ pub(crate) async fn create(
             "is 0: the token could never be used",
         ));
     }
-    let now = shared.clock.now();
     let lifetime = given
         .expires_in_seconds
         .map(|seconds| Duration::from_secs(seconds.into()));
-    let resource = Resource {
-        id: fresh::resource_id(),
-        project: None,
+    let asked = Token {
         name: given.name,
         description: given.description,
-        labels: BTreeMap::new(),
-        metadata: Map::new(),
-        state: ResourceState::Active,
-        version: 1,
-        host: None,
-        created: now,
-        updated: now,
-        removed: None,
-        details: Details::RegistrationToken {
-            spec: RegistrationTokenSpec {
-                maximum_uses: given.maximum_uses,
-                expires: lifetime.map(|lifetime| now.after(lifetime)),
-            },
-            status: RegistrationTokenStatus::default(),
-        },
+        maximum_uses: given.maximum_uses,
+        lifetime,
     };
-    shared.store.insert(&resource).await?;
-    let kind = CredentialKind::RegistrationToken;
-    let issued = shared
-        .store
-        .issue(kind, Some(resource.id), Role::Agent, now)
-        .await?;
+    let (resource, issued) = tokens::issue(&shared.store, asked, shared.clock.now()).await?;
     let mut body = representation::resource(&resource, &Beside::default())?;
     if let Value::Object(body) = &mut body {
         body.insert("token".to_owned(), Value::String(issued.into_text()));

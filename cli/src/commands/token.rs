@@ -44,7 +44,7 @@ async fn create(session: &Session<'_>, arguments: &TokenCreateArguments) -> Resu
     session
         .terminal
         .note("Start an agent on each host with this line; the token is not shown again:");
-    let line = format!("drover-agent --server {server} --token {token}");
+    let line = format!("drover-agent --server {server} --registration-token {token}");
     session.terminal.print(&escape(&line))
 }
 

@@ -13,6 +13,7 @@
 //! Two implementations pass one suite ([`conformance`]): [`NatsBus`] over NATS, and [`MemoryBus`] inside
 //! one operating-system process.
 
+mod announce;
 pub mod conformance;
 mod inbox;
 mod memory;
@@ -27,6 +28,7 @@ use drover_proto::v1::Envelope;
 use prost::Message;
 use tokio::sync::mpsc;
 
+pub use announce::Announcer;
 pub use memory::MemoryBus;
 pub use nats::NatsBus;
 pub use nats_options::NatsOptions;

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use drover_telemetry::logs::Format;
 use serde::Serialize;
 
-use crate::{LogFormat, Runtime};
+use crate::Runtime;
 
 /// What is logged, and where the file of settings is.
 #[derive(Args, Clone, Serialize)]
@@ -23,7 +24,7 @@ pub struct General {
     /// The form of the log
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub log_format: Option<LogFormat>,
+    pub log_format: Option<Format>,
     /// Where /healthz and /readyz of the whole program are; nowhere if absent
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,7 +17,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::Serialize;
 
-pub use settings::{LogFormat, Runtime, Settings};
+pub use settings::{Runtime, Settings};
 
 /// Variables that begin with `DROVER_` too but belong to the client or to the tests.
 const OF_OTHERS: [&str; 5] = [

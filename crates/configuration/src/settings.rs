@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use drover_telemetry::logs::Format;
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigurationError;
@@ -47,7 +48,7 @@ pub struct Settings {
     /// What is logged, as `info` or `info,drover_store=debug`.
     pub log: String,
     /// The form of the log.
-    pub log_format: LogFormat,
+    pub log_format: Format,
 }
 
 /// What runs containers.
@@ -59,17 +60,6 @@ pub enum Runtime {
     Docker,
     /// Nothing: containers are pretended to run.
     Simulated,
-}
-
-/// The form of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 impl Default for Settings {
@@ -92,7 +82,7 @@ impl Default for Settings {
             allow_plain_http: false,
             ca_file: None,
             log: "info".to_owned(),
-            log_format: LogFormat::Text,
+            log_format: Format::Text,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Health: whether a program lives (`/healthz`) and whether it can do its work (`/readyz`).
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 type Checking = Pin<Box<dyn Future<Output = bool> + Send>>;
 type Check = Arc<dyn Fn() -> Checking + Send + Sync>;
@@ -42,6 +45,22 @@ impl Health {
             .route("/readyz", get(ready))
             .with_state(Arc::new(self))
     }
+}
+
+/// Serves health on an address of its own until `shutdown`; returns at once where there is none.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve(
+    health: Health,
+    listen: Option<SocketAddr>,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let Some(listen) = listen else { return Ok(()) };
+    let listener = TcpListener::bind(listen).await?;
+    axum::serve(listener, health.router())
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Json<Value>) {

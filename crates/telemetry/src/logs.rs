@@ -1,35 +1,19 @@
 //! Logs.
 
-use std::str::FromStr;
-
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
 /// The form of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Format {
     /// For people.
     #[default]
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// The text names no form of log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no form of log: it is `text` or `json`")]
-pub struct UnknownFormat(pub String);
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            other => Err(UnknownFormat(other.to_owned())),
-        }
-    }
 }
 
 /// Why the log cannot be begun.
@@ -43,12 +27,15 @@ pub enum LogsError {
     Begun(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The client of Docker would log whole requests, with the environment of containers in them.
+const KEPT_QUIET: &str = "bollard=info";
+
 /// Begins to log to standard error what passes the filter, for example `info,drover_store=debug`.
 ///
 /// # Errors
 /// When the filter cannot be read, or the log has been begun before.
 pub fn begin(format: Format, filter: &str) -> Result<(), LogsError> {
-    let filter = EnvFilter::try_new(filter)?;
+    let filter = EnvFilter::try_new(format!("{filter},{KEPT_QUIET}"))?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         Format::Text => builder.with_target(false).try_init(),

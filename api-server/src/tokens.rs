@@ -1,0 +1,53 @@
+//! Making registration tokens.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use drover_domain::resource::{Details, RegistrationTokenSpec, RegistrationTokenStatus};
+use drover_domain::{Resource, State, Timestamp};
+use drover_store::{CredentialKind, Issued, Role, Store, StoreError, fresh};
+use serde_json::Map;
+
+/// A token that is wanted.
+#[derive(Default)]
+pub(crate) struct Token {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) maximum_uses: Option<u32>,
+    pub(crate) lifetime: Option<Duration>,
+}
+
+/// Makes a token: the resource that everybody can see, and the text that is shown once.
+pub(crate) async fn issue(
+    store: &Store,
+    token: Token,
+    now: Timestamp,
+) -> Result<(Resource, Issued), StoreError> {
+    let resource = Resource {
+        id: fresh::resource_id(),
+        project: None,
+        name: token.name,
+        description: token.description,
+        labels: BTreeMap::new(),
+        metadata: Map::new(),
+        state: State::Active,
+        version: 1,
+        host: None,
+        created: now,
+        updated: now,
+        removed: None,
+        details: Details::RegistrationToken {
+            spec: RegistrationTokenSpec {
+                maximum_uses: token.maximum_uses,
+                expires: token.lifetime.map(|lifetime| now.after(lifetime)),
+            },
+            status: RegistrationTokenStatus::default(),
+        },
+    };
+    store.insert(&resource).await?;
+    let kind = CredentialKind::RegistrationToken;
+    let issued = store
+        .issue(kind, Some(resource.id), Role::Agent, now)
+        .await?;
+    Ok((resource, issued))
+}

@@ -1,0 +1,165 @@
+//! `droverd serve`: any set of the services of a cluster, in one process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use drover_bus::{EventBus, NatsBus, NatsOptions};
+use drover_configuration::{Settings, flags};
+use drover_locks::{EtcdLocks, EtcdOptions};
+use drover_process_server::StoreEpochs;
+use drover_store::clock::{Clock, SystemClock};
+use drover_store::{Store, StoreOptions};
+use drover_telemetry::{health, shutdown};
+use serde::Serialize;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::wiring;
+
+#[derive(Args, Serialize)]
+pub(crate) struct Flags {
+    /// Which services to run; several with commas between them
+    #[arg(long = "role", value_delimiter = ',', required = true)]
+    #[serde(skip)]
+    pub(crate) roles: Vec<Role>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    listen: flags::Listen,
+    #[command(flatten)]
+    #[serde(flatten)]
+    agent_listen: flags::AgentListen,
+    #[command(flatten)]
+    #[serde(flatten)]
+    database: flags::Database,
+    #[command(flatten)]
+    #[serde(flatten)]
+    bus: flags::Bus,
+    #[command(flatten)]
+    #[serde(flatten)]
+    locks: flags::Locks,
+}
+
+/// A service of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Takes intents and tells how things stand.
+    Api,
+    /// Makes intents true.
+    Process,
+    /// Speaks with agents.
+    Agent,
+}
+
+/// What the services of one process share.
+struct Wiring {
+    settings: Settings,
+    store: Store,
+    bus: Arc<dyn EventBus>,
+    clock: Arc<dyn Clock>,
+    shutdown: CancellationToken,
+}
+
+pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signal().context("waiting for signals")?;
+    let store = Store::connect(&StoreOptions::new(settings.database_url()?)).await?;
+    let bus = NatsBus::connect(NatsOptions {
+        servers: settings.nats_urls()?,
+        name: "droverd".to_owned(),
+        ..NatsOptions::default()
+    });
+    let wiring = Wiring {
+        bus: Arc::new(bus.await?),
+        clock: Arc::new(SystemClock),
+        shutdown: shutdown.clone(),
+        store: store.clone(),
+        settings,
+    };
+    let mut services: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    let health = wiring::health(&wiring.store, &wiring.bus);
+    let health_listen = wiring.settings.health_listen;
+    let ending = shutdown.clone();
+    services.spawn(async move { Ok(health::serve(health, health_listen, ending).await?) });
+    for role in roles {
+        match role {
+            Role::Api => wiring.serve_api(&mut services).await?,
+            Role::Process => wiring.serve_processes(&mut services).await?,
+            Role::Agent => wiring.serve_agents(&mut services).await?,
+        }
+    }
+    drop(wiring);
+    let mut failed = None;
+    while let Some(ended) = services.join_next().await {
+        if let Err(error) = ended.context("a service panicked").flatten() {
+            // One that fails takes the others along: whoever supervises starts them all again.
+            shutdown.cancel();
+            failed.get_or_insert(error);
+        }
+    }
+    store.close().await?;
+    failed.map_or(Ok(()), Err)
+}
+
+impl Wiring {
+    async fn serve_api(&self, services: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+        let parts = drover_api_server::Parts {
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+            listener: wiring::listen(self.settings.listen).await?,
+            pages: drover_dashboard::router(),
+        };
+        let server = drover_api_server::Server::new(drover_api_server::Options::default(), parts);
+        let shutdown = self.shutdown.clone();
+        services.spawn(async move { Ok(server.run(shutdown).await?) });
+        Ok(())
+    }
+
+    async fn serve_agents(&self, services: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+        let parts = drover_agent_server::Parts {
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            clock: self.clock.clone(),
+            listener: wiring::listen(self.settings.agent_listen).await?,
+        };
+        let server =
+            drover_agent_server::Server::new(drover_agent_server::Options::default(), parts);
+        let shutdown = self.shutdown.clone();
+        services.spawn(async move { Ok(server.run(shutdown).await?) });
+        Ok(())
+    }
+
+    async fn serve_processes(
+        &self,
+        services: &mut JoinSet<anyhow::Result<()>>,
+    ) -> anyhow::Result<()> {
+        let lease = Duration::from_secs(self.settings.lease_seconds);
+        let etcd = EtcdOptions {
+            endpoints: self.settings.etcd_urls()?,
+            lease,
+            server: "droverd".to_owned(),
+            ..EtcdOptions::default()
+        };
+        let epochs = Arc::new(StoreEpochs(self.store.clone()));
+        let locks = Arc::new(EtcdLocks::connect(etcd, epochs).await?);
+        let parts = drover_process_server::Parts {
+            store: self.store.clone(),
+            bus: self.bus.clone(),
+            locks: locks.clone(),
+            clock: self.clock.clone(),
+        };
+        let options = drover_process_server::Options {
+            lease,
+            ..drover_process_server::Options::default()
+        };
+        let server = drover_process_server::Server::new(options, parts);
+        let shutdown = self.shutdown.clone();
+        services.spawn(async move {
+            server.run(shutdown).await;
+            locks.close().await;
+            Ok(())
+        });
+        Ok(())
+    }
+}
