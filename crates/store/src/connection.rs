@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use drover_domain::write::{Intent, ProcessWrite};
 use drover_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use tracing::log::LevelFilter;
@@ -73,14 +74,22 @@ impl Store {
         let for_intents = writer.clone();
         let for_writes = writer.clone();
         Ok(Self {
-            intents: Group::start(lanes, move |batch| {
-                let database = for_intents.clone();
-                async move { intents::accept(&database, &batch).await }
-            }),
-            writes: Group::start(lanes, move |batch| {
-                let database = for_writes.clone();
-                async move { writes::commit(&database, &batch).await }
-            }),
+            intents: Group::start(
+                lanes,
+                |intent: &Intent| intent.resource.id,
+                move |batch| {
+                    let database = for_intents.clone();
+                    async move { intents::accept(&database, &batch).await }
+                },
+            ),
+            writes: Group::start(
+                lanes,
+                |write: &ProcessWrite| write.process.id,
+                move |batch| {
+                    let database = for_writes.clone();
+                    async move { writes::commit(&database, &batch).await }
+                },
+            ),
             writer,
             reader,
         })

@@ -7,11 +7,14 @@
 //! ```
 //!
 //! There is no timer: an idle store commits a lone item at once, a busy one commits as many as came
-//! in during the last transaction, up to [`LARGEST`]. When a transaction is refused for a reason
+//! in during the last transaction, up to [`LARGEST`]. Items about one subject are committed one after
+//! the other, since the later may build on the earlier. When a transaction is refused for a reason
 //! that is not the database's absence, its items are tried one by one, so that an item which
 //! cannot be committed spoils nothing for its neighbours.
 
+use std::collections::HashSet;
 use std::future::Future;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -46,16 +49,18 @@ where
     R: Send + 'static,
 {
     /// Starts so many lanes that hand batches to `flush`. They end when the last clone of the group
-    /// is dropped. `flush` answers each item of the batch, in order.
-    pub(crate) fn start<F, Flushed>(lanes: usize, flush: F) -> Self
+    /// is dropped. `subject` tells what an item is about; `flush` answers each item of the batch,
+    /// in order.
+    pub(crate) fn start<S, F, Flushed>(lanes: usize, subject: fn(&T) -> S, flush: F) -> Self
     where
+        S: Eq + Hash + 'static,
         F: Fn(Vec<T>) -> Flushed + Clone + Send + Sync + 'static,
         Flushed: Future<Output = Result<Vec<R>, StoreError>> + Send + 'static,
     {
         let (queue, gathered) = mpsc::channel(QUEUE);
         let gathered = Arc::new(Mutex::new(gathered));
         for _ in 0..lanes {
-            tokio::spawn(run_lane(gathered.clone(), flush.clone()));
+            tokio::spawn(run_lane(gathered.clone(), subject, flush.clone()));
         }
         Self { queue }
     }
@@ -71,9 +76,10 @@ where
     }
 }
 
-async fn run_lane<T, R, F, Flushed>(gathered: Gathered<T, R>, flush: F)
+async fn run_lane<T, R, S, F, Flushed>(gathered: Gathered<T, R>, subject: fn(&T) -> S, flush: F)
 where
     T: Clone,
+    S: Eq + Hash,
     F: Fn(Vec<T>) -> Flushed,
     Flushed: Future<Output = Result<Vec<R>, StoreError>>,
 {
@@ -83,27 +89,49 @@ where
         if gathered.lock().await.recv_many(&mut batch, LARGEST).await == 0 {
             return;
         }
-        let (items, answers): (Vec<T>, Vec<Answer<R>>) = batch.into_iter().unzip();
-        match flush(items.clone()).await {
-            Ok(outcomes) => {
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    // Whoever asked may have gone; what was committed stays committed.
-                    drop(answer.send(Ok(outcome)));
-                }
+        while !batch.is_empty() {
+            let later = batch.split_off(apart(&batch, subject));
+            flush_and_answer(batch, &flush).await;
+            batch = later;
+        }
+    }
+}
+
+/// How many items at the head of a batch are about subjects of their own.
+fn apart<T, A, S: Eq + Hash>(batch: &[(T, A)], subject: fn(&T) -> S) -> usize {
+    let mut subjects = HashSet::with_capacity(batch.len());
+    batch
+        .iter()
+        .position(|(item, _)| !subjects.insert(subject(item)))
+        .unwrap_or(batch.len())
+}
+
+async fn flush_and_answer<T, R, F, Flushed>(batch: Vec<(T, Answer<R>)>, flush: &F)
+where
+    T: Clone,
+    F: Fn(Vec<T>) -> Flushed,
+    Flushed: Future<Output = Result<Vec<R>, StoreError>>,
+{
+    let (items, answers): (Vec<T>, Vec<Answer<R>>) = batch.into_iter().unzip();
+    match flush(items.clone()).await {
+        Ok(outcomes) => {
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                // Whoever asked may have gone; what was committed stays committed.
+                drop(answer.send(Ok(outcome)));
             }
-            Err(error) if answers.len() == 1 || error.is_unavailable() => {
-                for answer in answers {
-                    drop(answer.send(Err(error.clone())));
-                }
+        }
+        Err(error) if answers.len() == 1 || error.is_unavailable() => {
+            for answer in answers {
+                drop(answer.send(Err(error.clone())));
             }
-            Err(error) => {
-                tracing::warn!(%error, items = items.len(), "batch refused, tried one by one");
-                for (item, answer) in items.into_iter().zip(answers) {
-                    let outcome = flush(vec![item])
-                        .await
-                        .and_then(|mut outcomes| outcomes.pop().ok_or(StoreError::Closed));
-                    drop(answer.send(outcome));
-                }
+        }
+        Err(error) => {
+            tracing::warn!(%error, items = items.len(), "batch refused, tried one by one");
+            for (item, answer) in items.into_iter().zip(answers) {
+                let outcome = flush(vec![item])
+                    .await
+                    .and_then(|mut outcomes| outcomes.pop().ok_or(StoreError::Closed));
+                drop(answer.send(outcome));
             }
         }
     }
@@ -119,13 +147,17 @@ mod tests {
     async fn what_arrives_together_is_flushed_together_and_answered_apart() {
         let flushes = Arc::new(AtomicUsize::new(0));
         let counter = flushes.clone();
-        let group = Group::start(1, move |batch: Vec<usize>| {
-            counter.fetch_add(1, Ordering::Relaxed);
-            async move {
-                tokio::task::yield_now().await;
-                Ok(batch.into_iter().map(|item| item * 2).collect())
-            }
-        });
+        let group = Group::start(
+            1,
+            |item| *item,
+            move |batch: Vec<usize>| {
+                counter.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    tokio::task::yield_now().await;
+                    Ok(batch.into_iter().map(|item| item * 2).collect())
+                }
+            },
+        );
         let answers = futures::future::join_all((0..100).map(|item| group.submit(item))).await;
         for (item, answer) in answers.into_iter().enumerate() {
             assert_eq!(answer.unwrap(), item * 2);
@@ -135,15 +167,33 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_is_refused_spoils_nothing_for_the_others() {
-        let group = Group::start(1, |batch: Vec<usize>| async move {
-            if batch.contains(&3) {
-                return Err(StoreError::unreadable("test", "three"));
-            }
-            Ok(batch)
-        });
+        let group = Group::start(
+            1,
+            |item| *item,
+            |batch: Vec<usize>| async move {
+                if batch.contains(&3) {
+                    return Err(StoreError::unreadable("test", "three"));
+                }
+                Ok(batch)
+            },
+        );
         let answers = futures::future::join_all((0..10).map(|item| group.submit(item))).await;
         for (item, answer) in answers.into_iter().enumerate() {
             assert_eq!(answer.is_ok(), item != 3);
         }
+    }
+
+    #[tokio::test]
+    async fn items_about_one_subject_never_share_a_batch() {
+        let group = Group::start(
+            1,
+            |item| item % 10,
+            |batch: Vec<usize>| async move {
+                let subjects: HashSet<usize> = batch.iter().map(|item| item % 10).collect();
+                Ok(vec![subjects.len() == batch.len(); batch.len()])
+            },
+        );
+        let answers = futures::future::join_all((0..100).map(|item| group.submit(item))).await;
+        assert!(answers.into_iter().all(|is_alone| is_alone.unwrap()));
     }
 }

@@ -25,7 +25,7 @@ pub enum Accepted {
     VersionMoved,
 }
 
-/// Commits intents in one transaction, each with its own outcome.
+/// Commits intents for different resources in one transaction, each with its own outcome.
 pub(crate) async fn accept(
     database: &DatabaseConnection,
     intents: &[Intent],
@@ -41,14 +41,13 @@ pub(crate) async fn accept_within(
     transaction: &DatabaseTransaction,
     intents: &[Intent],
 ) -> Result<Vec<Accepted>, StoreError> {
-    let mut versions = lock_versions(transaction, intents).await?;
+    let versions = lock_versions(transaction, intents).await?;
     let mut accepted = Vec::new();
     let mut outcomes = Vec::with_capacity(intents.len());
     for intent in intents {
         let known = versions.get(&intent.resource.id).copied();
         let is_current = intent.expected.is_none() || known == intent.expected;
         if is_current {
-            versions.insert(intent.resource.id, intent.resource.version);
             accepted.push(intent);
         }
         outcomes.push(match is_current {
@@ -151,16 +150,26 @@ async fn insert(transaction: &DatabaseTransaction, intents: &[&Intent]) -> Resul
     if intents.is_empty() {
         return Ok(());
     }
-    // Of two intents for one resource in this batch only the first can have had the right version,
-    // so no row stands twice in a statement.
-    let resources: Result<Vec<_>, _> = intents
-        .iter()
-        .map(|intent| resource::Model::active(&intent.resource))
-        .collect();
-    resource::Entity::insert_many(resources?)
-        .on_conflict(resource::rewrite())
-        .exec_without_returning(transaction)
-        .await?;
+    let (mut new, mut changed) = (Vec::new(), Vec::new());
+    for intent in intents {
+        let row = resource::Model::active(&intent.resource)?;
+        match intent.expected {
+            None => new.push(row),
+            Some(_) => changed.push(row),
+        }
+    }
+    // What is new takes nobody's place: an id that is there already is refused by the database.
+    if !new.is_empty() {
+        resource::Entity::insert_many(new)
+            .exec_without_returning(transaction)
+            .await?;
+    }
+    if !changed.is_empty() {
+        resource::Entity::insert_many(changed)
+            .on_conflict(resource::rewrite())
+            .exec_without_returning(transaction)
+            .await?;
+    }
     let processes: Result<Vec<_>, _> = intents
         .iter()
         .map(|intent| process::Model::active(&intent.process))

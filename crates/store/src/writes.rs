@@ -22,14 +22,14 @@ use crate::entities::{process, resource};
 use crate::reservations::Rooms;
 use crate::{StoreError, changes, dialect, intents};
 
-/// Commits writes in one transaction, each with its own outcome.
+/// Commits writes of different processes in one transaction, each with its own outcome.
 pub(crate) async fn commit(
     database: &DatabaseConnection,
     writes: &[ProcessWrite],
 ) -> Result<Vec<Written>, StoreError> {
     let transaction = dialect::begin(database).await?;
     let mut versions = lock_versions(&transaction, writes).await?;
-    let mut owners = lock_owners(&transaction, writes).await?;
+    let owners = lock_owners(&transaction, writes).await?;
     let mut rooms = Rooms::lock(&transaction, writes).await?;
 
     let mut passed = Vec::with_capacity(writes.len());
@@ -40,8 +40,6 @@ pub(crate) async fn commit(
             if let Some((resource, _)) = &write.resource {
                 versions.insert(resource.id, resource.version);
             }
-            // A second write of one process in one batch would find it gone.
-            owners.remove(&write.process.id);
             passed.push(write);
         }
         outcomes.push(outcome);

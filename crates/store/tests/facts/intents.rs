@@ -5,7 +5,7 @@ use drover_domain::lifecycle::Request;
 use drover_domain::resource::Details;
 use drover_domain::write::{Intent, Written};
 use drover_domain::{Phase, ResourceType, State};
-use drover_store::{Accepted, ChangeFilter, Position, ResourceFilter};
+use drover_store::{Accepted, ChangeFilter, Position, ResourceFilter, StoreError};
 use futures::future::join_all;
 
 use crate::support::{NOW, World, container, next_write, to_change, to_create};
@@ -18,6 +18,7 @@ facts! {
     of_many_intents_in_one_batch_one_wins,
     of_many_intents_by_two_servers_one_wins,
     an_intent_for_what_is_gone_is_told_that_it_moved,
+    a_new_resource_never_takes_the_place_of_another,
     a_newer_intent_ends_the_process_at_work,
     the_owner_of_a_superseded_process_can_write_nothing,
     an_intent_that_meets_the_end_of_a_process_has_one_winner,
@@ -164,6 +165,17 @@ async fn an_intent_for_what_is_gone_is_told_that_it_moved(world: World) {
         .accept(to_change(&never_there, Request::Start))
         .await;
     assert_eq!(outcome.unwrap(), Accepted::VersionMoved);
+    assert_eq!(world.rows().await, before);
+}
+
+async fn a_new_resource_never_takes_the_place_of_another(world: World) {
+    let there = world.settled("there").await;
+    let mut impostor = container("impostor");
+    impostor.id = there.id;
+    let before = world.rows().await;
+    let outcome = world.store.accept(to_create(impostor)).await;
+    let is_refused = matches!(outcome, Err(StoreError::Refused { .. }));
+    assert!(is_refused, "{outcome:?}");
     assert_eq!(world.rows().await, before);
 }
 

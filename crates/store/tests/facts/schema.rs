@@ -1,9 +1,9 @@
 //! The schema, and what the database itself sees to.
 
-use drover_domain::State;
-use drover_store::{Store, StoreError, StoreOptions};
+use drover_store::{Store, StoreOptions};
+use sea_orm::ConnectionTrait;
 
-use crate::support::{World, container, to_create};
+use crate::support::World;
 
 facts! {
     a_database_is_ready_once_its_schema_is_there,
@@ -54,17 +54,26 @@ async fn servers_that_bring_the_schema_up_at_once_all_succeed(world: World) {
 }
 
 async fn a_resource_has_one_unfinished_process_at_most(world: World) {
-    let first = world.accept(to_create(container("one"))).await;
-    let before = world.rows().await;
-    // A server that does not know of the first: nothing but the database is in its way.
-    let mut unaware = first.resource;
-    unaware.state = State::Requested;
-    let second = to_create(unaware);
-    let outcome = world.store.accept(second).await;
-    let is_refused = matches!(
-        outcome,
-        Err(StoreError::Refused { .. }) | Ok(drover_store::Accepted::VersionMoved)
-    );
-    assert!(is_refused, "{outcome:?}");
-    assert_eq!(world.rows().await, before);
+    let process = world.queued("one").await;
+    let other_id = match world.database.is_postgres() {
+        true => "gen_random_uuid()",
+        false => "randomblob(16)",
+    };
+    let connection = world.database.connection().await;
+    let add_another = async |phase| {
+        let copy = format!(
+            "DROP TABLE IF EXISTS another; CREATE TABLE another AS SELECT * FROM process; \
+             UPDATE another SET id = {other_id}, phase = '{phase}'"
+        );
+        connection.execute_unprepared(&copy).await.unwrap();
+        let insert = "INSERT INTO process SELECT * FROM another";
+        connection.execute_unprepared(insert).await
+    };
+    for unfinished in ["queued", "running", "waiting"] {
+        add_another(unfinished).await.unwrap_err();
+    }
+    let found = world.store.unfinished([process.resource.id]).await.unwrap();
+    assert_eq!(found, [process]);
+    add_another("failed").await.unwrap();
+    connection.close().await.unwrap();
 }

@@ -16,6 +16,7 @@ facts! {
     a_write_that_finds_no_room_changes_nothing,
     a_write_of_a_process_that_rests_or_is_over_changes_nothing,
     a_hundred_writes_at_once_are_the_same_as_one_by_one,
+    two_writes_of_one_process_at_once_are_both_of_its_owner,
     a_create_with_start_is_followed_by_a_running_start,
     a_purged_resource_is_gone_and_its_process_stays,
 }
@@ -207,6 +208,34 @@ async fn a_hundred_writes_at_once_are_the_same_as_one_by_one(together: World) {
     }
     assert_eq!(left, right);
     apart.store.close().await.unwrap();
+}
+
+async fn two_writes_of_one_process_at_once_are_both_of_its_owner(world: World) {
+    let owned = world.claimed("one", 5).await;
+    let neighbour = world.claimed("neighbour", 5).await;
+    let said = |owned: &Claimed, message: &str| {
+        let mut process = owned.process.clone();
+        process.message = Some(message.to_owned());
+        world.store.commit(ProcessWrite {
+            process,
+            resource: None,
+            reservation: None,
+            successor: None,
+            passed: Vec::new(),
+        })
+    };
+    let outcomes = join_all([
+        said(&owned, "first"),
+        said(&neighbour, "beside"),
+        said(&owned, "second"),
+    ]);
+    for (number, outcome) in outcomes.await.into_iter().enumerate() {
+        assert_eq!(outcome.unwrap(), Written::Committed, "write {number}");
+    }
+    let row = world.process(owned.process.id).await;
+    assert!(row.message.is_some());
+    let row = world.process(neighbour.process.id).await;
+    assert_eq!(row.message.as_deref(), Some("beside"));
 }
 
 async fn a_create_with_start_is_followed_by_a_running_start(world: World) {
