@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Round trips and commits cost, rows hardly do. So intents and writes that arrive together are
-//! committed together ([`group`]): whatever has gathered while the last transaction was under way
+//! committed together (`group`): whatever has gathered while the last transaction was under way
 //! becomes the next one, with statements of many rows and without any timer. Each caller is told
 //! its own outcome, the same as if it had been alone. Within a transaction rows are locked in one
 //! order everywhere (resources, then processes, then host rooms; each by id), so that transactions
