@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+#[expect(
+    clippy::result_large_err,
+    reason = "figment's own closure returns its own error"
+)]
 fn in_jail(test: impl FnOnce(&mut figment::Jail)) {
     figment::Jail::expect_with(|jail| {
         jail.clear_env();

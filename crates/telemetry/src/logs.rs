@@ -1,5 +1,7 @@
 //! Logs.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -36,7 +38,10 @@ const KEPT_QUIET: &str = "bollard=info";
 /// When the filter cannot be read, or the log has been begun before.
 pub fn begin(format: Format, filter: &str) -> Result<(), LogsError> {
     let filter = EnvFilter::try_new(format!("{filter},{KEPT_QUIET}"))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match format {
         Format::Text => builder.with_target(false).try_init(),
         Format::Json => builder.json().try_init(),

@@ -4,11 +4,12 @@
 //!   offers --> those not at work here --> permits --> locks, one call --> claims, one call --> runners
 //! ```
 //!
-//! Batches form by themselves: while one batch is locked and claimed, the next one gathers. A
+//! Batches form by themselves: while one batch is locked and claimed, the next one gathers. What is
+//! offered while its resource is at work here is offered again the moment that it is not. A
 //! resource whose lock is held elsewhere is offered again a moment later a few times (the holder is
 //! often a process that was superseded and is about to notice), then left to the sweep.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::offers::{Offers, queue};
+use super::offers::{Offer, Offers, queue};
 use super::runner::Runner;
 use crate::{Options, Parts};
 
@@ -32,7 +33,7 @@ const HELD_PAUSE: Duration = Duration::from_millis(100);
 /// Turns offers into running processes.
 pub(crate) struct Dispatcher {
     offers: Offers,
-    offered: mpsc::Receiver<Ready>,
+    offered: mpsc::Receiver<Offer>,
     store: Store,
     locks: Arc<dyn LockManager>,
     clock: Arc<dyn Clock>,
@@ -93,11 +94,11 @@ impl Dispatcher {
     /// what was received stays in `waiting`.
     async fn next_batch(
         &mut self,
-        waiting: &mut VecDeque<Ready>,
-    ) -> Vec<(Ready, OwnedSemaphorePermit)> {
+        waiting: &mut VecDeque<Offer>,
+    ) -> Vec<(Offer, OwnedSemaphorePermit)> {
         if waiting.is_empty() {
             match self.offered.recv().await {
-                Some(ready) => waiting.push_back(ready),
+                Some(offer) => waiting.push_back(offer),
                 None => std::future::pending().await,
             }
         }
@@ -106,42 +107,47 @@ impl Dispatcher {
             return std::future::pending().await;
         };
         while waiting.len() < BATCH
-            && let Ok(ready) = self.offered.try_recv()
+            && let Ok(offer) = self.offered.try_recv()
         {
-            waiting.push_back(ready);
+            waiting.push_back(offer);
         }
         let mut permits = VecDeque::from([first]);
         let mut batch = Vec::new();
         let mut resources = HashSet::new();
+        let mut postponed = Vec::new();
         while batch.len() < BATCH
-            && let Some(ready) = waiting.pop_front()
+            && let Some(offer) = waiting.pop_front()
         {
-            if !resources.insert(ready.resource.id) {
+            if self.at_work.is_at_work(offer.ready) {
                 continue;
             }
-            if self.at_work.contains(ready.resource.id) {
-                self.put_off(ready);
+            if !resources.insert(offer.ready.resource.id) {
+                postponed.push(offer);
                 continue;
             }
             let permit = permits
                 .pop_front()
                 .or_else(|| self.permits.clone().try_acquire_owned().ok());
             match permit {
-                Some(permit) => batch.push((ready, permit)),
+                Some(permit) => batch.push((offer, permit)),
                 None => {
-                    waiting.push_front(ready);
+                    waiting.push_front(offer);
                     break;
                 }
             }
         }
+        waiting.extend(postponed);
         batch
     }
 
-    async fn dispatch(&self, batch: Vec<(Ready, OwnedSemaphorePermit)>) {
+    async fn dispatch(&self, batch: Vec<(Offer, OwnedSemaphorePermit)>) {
         if batch.is_empty() {
             return;
         }
-        let resources: Vec<_> = batch.iter().map(|(ready, _)| ready.resource).collect();
+        let resources: Vec<_> = batch
+            .iter()
+            .map(|(offer, _)| offer.ready.resource)
+            .collect();
         let acquired = match self.locks.acquire(&resources).await {
             Ok(acquired) => acquired,
             Err(error) => {
@@ -150,10 +156,10 @@ impl Dispatcher {
             }
         };
         let mut locked = Vec::with_capacity(batch.len());
-        for ((ready, permit), acquisition) in batch.into_iter().zip(acquired) {
+        for ((offer, permit), acquisition) in batch.into_iter().zip(acquired) {
             match acquisition {
-                Acquisition::Acquired(guard) => locked.push((ready, permit, guard)),
-                Acquisition::Held => self.put_off(ready),
+                Acquisition::Acquired(guard) => locked.push((offer.ready, permit, guard)),
+                Acquisition::Held => self.put_off(offer),
             }
         }
         let claims: Vec<Claim> = locked
@@ -186,7 +192,7 @@ impl Dispatcher {
     }
 
     fn start(&self, claimed: Claimed, guard: Guard, permit: OwnedSemaphorePermit) {
-        let place = AtWork::enter(&self.at_work, claimed.resource.id);
+        let place = AtWork::enter(&self.at_work, claimed.resource.id, self.offers.clone());
         let runner = self.runner.clone();
         let offers = self.offers.clone();
         self.runners.spawn(async move {
@@ -199,36 +205,46 @@ impl Dispatcher {
         });
     }
 
-    fn put_off(&self, ready: Ready) {
+    fn put_off(&self, offer: Offer) {
         self.offers
-            .later(ready, HELD_PAUSE.mul_f64(0.5 + rand::random::<f64>()));
+            .put_off(offer, HELD_PAUSE.mul_f64(0.5 + rand::random::<f64>()));
     }
 }
 
-/// The resources that this server works on now.
+/// The resources that this server works on now, each with a process that was offered meanwhile:
+/// most often the one that has superseded the process at work.
 #[derive(Default)]
 struct AtWork {
-    resources: Mutex<HashSet<ResourceId>>,
+    resources: Mutex<HashMap<ResourceId, Option<Ready>>>,
 }
 
 impl AtWork {
-    fn contains(&self, resource: ResourceId) -> bool {
-        let resources = self
+    /// Whether a resource is at work. If it is, the process is offered again when it is not any
+    /// more.
+    fn is_at_work(&self, ready: Ready) -> bool {
+        let mut resources = self
             .resources
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        resources.contains(&resource)
+        match resources.get_mut(&ready.resource.id) {
+            Some(next) => {
+                *next = Some(ready);
+                true
+            }
+            None => false,
+        }
     }
 
-    fn enter(at_work: &Arc<Self>, resource: ResourceId) -> Place {
+    fn enter(at_work: &Arc<Self>, resource: ResourceId, offers: Offers) -> Place {
         let mut resources = at_work
             .resources
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        resources.insert(resource);
+        resources.insert(resource, None);
         Place {
             at_work: at_work.clone(),
             resource,
+            offers,
         }
     }
 }
@@ -237,6 +253,7 @@ impl AtWork {
 struct Place {
     at_work: Arc<AtWork>,
     resource: ResourceId,
+    offers: Offers,
 }
 
 impl Drop for Place {
@@ -246,6 +263,8 @@ impl Drop for Place {
             .resources
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        resources.remove(&self.resource);
+        if let Some(Some(next)) = resources.remove(&self.resource) {
+            self.offers.now(next);
+        }
     }
 }

@@ -11,25 +11,35 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// Offers that can wait for the dispatcher.
 const QUEUE: usize = 8_192;
-/// Offers that can be put off at the same time.
-const PUT_OFF: usize = 2_048;
+/// Offers that can wait for a timer at the same time.
+const TIMERS: usize = 2_048;
+/// An offer is repeated so often while its lock is held; then the sweep makes a new one.
+const PUT_OFF_AT_MOST: u32 = 8;
 /// An offer is put off by so much at most; the sweep is as good for anything longer.
 const LONGEST: Duration = Duration::from_secs(2);
+
+/// A process that could be claimed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer {
+    pub(crate) ready: Ready,
+    /// How often it was put off because the lock was held.
+    pub(crate) put_off: u32,
+}
 
 /// Where to make offers.
 #[derive(Clone)]
 pub(crate) struct Offers {
-    queue: mpsc::Sender<Ready>,
+    queue: mpsc::Sender<Offer>,
     timers: Arc<Semaphore>,
 }
 
 /// A queue of offers: where to make them, and where they come out.
-pub(crate) fn queue() -> (Offers, mpsc::Receiver<Ready>) {
+pub(crate) fn queue() -> (Offers, mpsc::Receiver<Offer>) {
     let (queue, receiver) = mpsc::channel(QUEUE);
     (
         Offers {
             queue,
-            timers: Arc::new(Semaphore::new(PUT_OFF)),
+            timers: Arc::new(Semaphore::new(TIMERS)),
         },
         receiver,
     )
@@ -38,13 +48,32 @@ pub(crate) fn queue() -> (Offers, mpsc::Receiver<Ready>) {
 impl Offers {
     /// Offers a process now.
     pub(crate) fn now(&self, ready: Ready) {
-        if self.queue.try_send(ready).is_err() {
-            tracing::debug!(process = %ready.process, "offer dropped, the sweep will repeat it");
-        }
+        self.send(Offer { ready, put_off: 0 });
     }
 
     /// Offers a process a little later.
     pub(crate) fn later(&self, ready: Ready, delay: Duration) {
+        self.send_later(Offer { ready, put_off: 0 }, delay);
+    }
+
+    /// Repeats an offer a little later, a bounded number of times.
+    pub(crate) fn put_off(&self, offer: Offer, delay: Duration) {
+        if offer.put_off < PUT_OFF_AT_MOST {
+            let put_off = offer.put_off + 1;
+            self.send_later(Offer { put_off, ..offer }, delay);
+        }
+    }
+
+    fn send(&self, offer: Offer) {
+        if self.queue.try_send(offer).is_err() {
+            tracing::debug!(
+                process = %offer.ready.process,
+                "offer dropped, the sweep will repeat it"
+            );
+        }
+    }
+
+    fn send_later(&self, offer: Offer, delay: Duration) {
         if delay > LONGEST {
             return;
         }
@@ -55,7 +84,7 @@ impl Offers {
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             drop(timer);
-            offers.now(ready);
+            offers.send(offer);
         });
     }
 }

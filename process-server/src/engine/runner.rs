@@ -57,29 +57,26 @@ impl Runner {
     /// Drives a process and what follows from it. If it waits for a short while only, tells for
     /// what and how long.
     pub(crate) async fn run(&self, claimed: Claimed, guard: Guard) -> Option<(Ready, Duration)> {
-        let span = tracing::info_span!(
-            "process",
-            process = %claimed.process.id,
-            request = %claimed.process.request,
-            resource = %claimed.process.resource,
-        );
         let Claimed {
             mut process,
             mut resource,
         } = claimed;
-        let driven = async {
-            loop {
-                match self.drive(process, resource, &guard).await {
-                    Ok((Next::Chain, Some(successor), changed)) => {
-                        process = successor;
-                        resource = changed;
-                    }
-                    Ok((_, rested, _)) => return rested,
-                    Err(Stop::NotOurs | Stop::Interrupted) => return None,
+        let rested = loop {
+            let span = tracing::info_span!(
+                "process",
+                process = %process.id,
+                request = %process.request,
+                resource = %process.resource,
+            );
+            match self.drive(process, resource, &guard).instrument(span).await {
+                Ok((Next::Chain, Some(successor), changed)) => {
+                    process = successor;
+                    resource = changed;
                 }
+                Ok((_, rested, _)) => break rested?,
+                Err(Stop::NotOurs | Stop::Interrupted) => return None,
             }
         };
-        let rested = driven.instrument(span).await?;
         let ready = Ready {
             process: rested.id,
             resource: rested.resource,
