@@ -8,7 +8,8 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use drover_domain::lifecycle::Request;
 use drover_domain::resource::{
-    ContainerSpec, ContainerStatus, Details, validate_labels, validate_name,
+    ContainerSpec, ContainerStatus, Details, validate_description, validate_labels,
+    validate_metadata, validate_name,
 };
 use drover_domain::{Resource, ResourceId, ResourceType, State as ResourceState};
 use drover_store::{ResourceFilter, fresh};
@@ -97,7 +98,9 @@ pub(crate) async fn create(
     refuse_other_type(&mut object)?;
     let spec: ContainerSpec = body::parse(object)?;
     validate_name(&given.name)?;
+    validate_description(&given.description)?;
     validate_labels(&given.labels)?;
+    validate_metadata(&given.metadata)?;
     spec.validate()?;
     let project = project(&shared, given.project_id).await?;
     let now = shared.clock.now();

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use drover_domain::resource::validate_name;
+use drover_domain::resource::{validate_description, validate_name};
 use drover_domain::{ResourceType, State as ResourceState};
 use serde::Deserialize;
 use serde_json::Value;
@@ -55,6 +55,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let given: Given = body::parse(object)?;
     validate_name(&given.name)?;
+    validate_description(&given.description)?;
     if given.maximum_uses == Some(0) {
         return Err(Problem::invalid(
             "maximumUses",

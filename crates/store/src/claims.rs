@@ -8,7 +8,7 @@ use drover_domain::{
     Fence, Phase, Process, ProcessId, Resource, ResourceId, ResourceRef, ServerId, Timestamp,
 };
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entities::{process, resource};
@@ -113,12 +113,13 @@ impl Store {
     }
 
     /// Processes that are due and that nobody is known to work on: queued, waiting past their
-    /// moment, or running under a claim that is older than a lease.
+    /// moment, or running under a claim that is older than a lease; at most `limit` of the running,
+    /// and as many of the others.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn due(&self, now: Timestamp, limit: u64) -> Result<Vec<Ready>, StoreError> {
-        let rows = process::Entity::find()
+        let due = process::Entity::find()
             .select_only()
             .columns([
                 process::Column::Id,
@@ -128,10 +129,22 @@ impl Store {
             .filter(process::is_unfinished())
             .filter(process::Column::RunAfter.lte(now.millis()))
             .order_by_asc(process::Column::RunAfter)
-            .limit(limit)
+            .limit(limit);
+        // Apart, so that steps which take longer than a lease, and are looked at each time until
+        // they are over, cannot crowd out what nobody works on.
+        let is_running = process::Column::Phase.eq(Phase::Running.as_str());
+        let mut rows: Vec<(Uuid, String, Uuid)> = due
+            .clone()
+            .filter(is_running.clone().not())
             .into_tuple()
             .all(&self.reader)
             .await?;
+        rows.extend(
+            due.filter(is_running)
+                .into_tuple::<(Uuid, String, Uuid)>()
+                .all(&self.reader)
+                .await?,
+        );
         rows.into_iter().map(ready).collect()
     }
 

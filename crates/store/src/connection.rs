@@ -19,6 +19,15 @@ const POSTGRES_LANES: usize = 2;
 /// have been replaced meanwhile. A store that is busy never pays for that.
 const IDLE: Duration = Duration::from_millis(500);
 
+/// No lock is waited for and no transaction is kept open for ever, on the side of PostgreSQL: what
+/// a server that lost its power had locked is free again before others give up on it.
+const BOUNDS: [(&str, &str); 4] = [
+    ("lock_timeout", "5s"),
+    ("statement_timeout", "60s"),
+    ("idle_in_transaction_session_timeout", "5s"),
+    ("tcp_user_timeout", "10s"),
+];
+
 /// Where the database is and how to use it.
 #[derive(Clone)]
 pub struct StoreOptions {
@@ -141,7 +150,8 @@ async fn connect_postgres(options: &StoreOptions) -> Result<DatabaseConnection, 
         .connect_timeout(options.patience)
         .connect_lazy(true)
         .test_before_acquire_if_idle_for(IDLE)
-        .sqlx_logging_level(LevelFilter::Trace);
+        .sqlx_logging_level(LevelFilter::Trace)
+        .map_sqlx_postgres_opts(|postgres| postgres.options(BOUNDS));
     // Nothing is connected yet, so all that can be wrong is the address; what the driver says of it
     // repeats it, password and all.
     Database::connect(connect).await.map_err(|_| {

@@ -1,6 +1,7 @@
 //! Why the database did not do what it was asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::{DbErr, RuntimeErr};
 
@@ -15,6 +16,9 @@ pub enum StoreError {
         #[source]
         source: Arc<DbErr>,
     },
+    /// The database neither answered nor refused in time. What was asked may have been done.
+    #[error("the database has not answered for {0:?}")]
+    TimedOut(Duration),
     /// The database refused a statement that it should have taken.
     #[error("the database refused a statement")]
     Refused {
@@ -41,7 +45,10 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the database itself cannot be reached.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Closed)
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::TimedOut(_) | Self::Closed
+        )
     }
 
     pub(crate) fn unreadable(table: &'static str, reason: impl ToString) -> Self {
@@ -86,9 +93,12 @@ fn is_driver_out_of_reach(error: &sea_orm::SqlxError) -> bool {
         | SqlxError::PoolClosed
         | SqlxError::WorkerCrashed => true,
         // SQLSTATE classes of PostgreSQL: 08 connection, 53 out of resources (connections, disk),
-        // 57P shutdown or start of the server. Retrying later is all that helps with each.
+        // 55P03 and 57014 a timeout, 57P shutdown or start of the server. Retrying later is all
+        // that helps with each.
         SqlxError::Database(error) => error.code().is_some_and(|code| {
-            code.starts_with("08") || code.starts_with("53") || code.starts_with("57P")
+            ["08", "53", "55P03", "57014", "57P"]
+                .iter()
+                .any(|class| code.starts_with(class))
         }),
         _ => false,
     }

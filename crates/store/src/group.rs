@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -24,6 +25,8 @@ use crate::StoreError;
 /// The most items of one transaction. A batch of 100 rows costs about what three single writes
 /// cost; beyond some hundreds the gain is small and the wait grows.
 const LARGEST: usize = 200;
+/// A flush that takes longer is given up. PostgreSQL gives up on its locks earlier by itself.
+const LONGEST_FLUSH: Duration = Duration::from_secs(20);
 /// Items that can wait before those who submit have to.
 const QUEUE: usize = 4_096;
 
@@ -113,7 +116,7 @@ where
     Flushed: Future<Output = Result<Vec<R>, StoreError>>,
 {
     let (items, answers): (Vec<T>, Vec<Answer<R>>) = batch.into_iter().unzip();
-    match flush(items.clone()).await {
+    match within_bound(flush(items.clone())).await {
         Ok(outcomes) => {
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // Whoever asked may have gone; what was committed stays committed.
@@ -128,13 +131,23 @@ where
         Err(error) => {
             tracing::warn!(%error, items = items.len(), "batch refused, tried one by one");
             for (item, answer) in items.into_iter().zip(answers) {
-                let outcome = flush(vec![item])
+                let outcome = within_bound(flush(vec![item]))
                     .await
                     .and_then(|mut outcomes| outcomes.pop().ok_or(StoreError::Closed));
                 drop(answer.send(outcome));
             }
         }
     }
+}
+
+/// A flush that is given up when the database neither answers nor closes the connection: one that
+/// hangs must not hold up every later item with it.
+async fn within_bound<R>(
+    flush: impl Future<Output = Result<Vec<R>, StoreError>>,
+) -> Result<Vec<R>, StoreError> {
+    tokio::time::timeout(LONGEST_FLUSH, flush)
+        .await
+        .unwrap_or(Err(StoreError::TimedOut(LONGEST_FLUSH)))
 }
 
 #[cfg(test)]

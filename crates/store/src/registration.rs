@@ -79,6 +79,7 @@ impl Store {
         let (agent, host) = match known {
             Some(row) => {
                 refuse_removed(&transaction, &row).await?;
+                refuse_expired(&token, asked.now)?;
                 (ResourceId::new(row.agent_id), ResourceId::new(row.host_id))
             }
             None => {
@@ -160,6 +161,15 @@ async fn use_token(
     }];
     changes::append(transaction, [(&token, passed.as_slice())].into_iter()).await?;
     Ok(())
+}
+
+/// An agent that is known may use a token again that is used up, since it has counted before, but
+/// not one that has expired.
+fn refuse_expired(token: &Resource, now: Timestamp) -> Result<(), RegistrationError> {
+    match &token.details {
+        Details::RegistrationToken { spec, .. } if !spec.has_expired(now) => Ok(()),
+        _ => Err(RegistrationError::Token),
+    }
 }
 
 async fn refuse_removed(

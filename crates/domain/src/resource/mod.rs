@@ -23,7 +23,9 @@ pub use container::{
 };
 pub use host::{Capacity, HostFacts, HostSpec, HostStatus};
 pub use registration_token::{RegistrationTokenSpec, RegistrationTokenStatus};
-pub use validation::{Invalid, validate_labels, validate_name};
+pub use validation::{
+    Invalid, validate_description, validate_labels, validate_metadata, validate_name,
+};
 
 use crate::{ResourceId, State, Timestamp};
 

@@ -30,7 +30,12 @@ impl RegistrationTokenSpec {
     pub fn admits(&self, status: &RegistrationTokenStatus, now: Timestamp) -> bool {
         self.maximum_uses
             .is_none_or(|maximum| status.uses < maximum)
-            && self.expires.is_none_or(|expires| now < expires)
+            && !self.has_expired(now)
+    }
+
+    /// Whether its time is over.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
     }
 }
 

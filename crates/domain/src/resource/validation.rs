@@ -3,6 +3,9 @@
 //! The limits are those of Docker where Docker has one, and otherwise such that a row stays small.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::{Map, Value};
 
 use super::ContainerSpec;
 
@@ -28,6 +31,9 @@ impl Invalid {
 
 /// The most characters of a name.
 const NAME_LIMIT: usize = 128;
+/// The most characters of a description, and the most bytes of metadata.
+const DESCRIPTION_LIMIT: usize = 4_096;
+const METADATA_LIMIT: usize = 64 * 1_024;
 /// The most characters of an image's name; Docker's own limit for a repository name is 255.
 const IMAGE_LIMIT: usize = 512;
 /// The most labels, and the most characters of a key and of a value.
@@ -51,6 +57,38 @@ pub fn validate_name(name: &str) -> Result<(), Invalid> {
         ));
     }
     no_control_characters("name", name)
+}
+
+/// Checks a description: no more than a page, and nothing that a database cannot hold.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn validate_description(description: &str) -> Result<(), Invalid> {
+    if description.chars().count() > DESCRIPTION_LIMIT {
+        let reason = format!("is longer than {DESCRIPTION_LIMIT} characters");
+        return Err(Invalid::new("description", reason));
+    }
+    if description.contains('\0') {
+        return Err(Invalid::new("description", "has a NUL character"));
+    }
+    Ok(())
+}
+
+/// Checks metadata: it is the client's own, but a row must be able to hold it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn validate_metadata(metadata: &Map<String, Value>) -> Result<(), Invalid> {
+    let text = Value::Object(metadata.clone()).to_string();
+    if text.len() > METADATA_LIMIT {
+        let reason = format!("is longer than {METADATA_LIMIT} bytes as JSON");
+        return Err(Invalid::new("metadata", reason));
+    }
+    // This is how JSON writes a NUL. A text that only looks like it is refused as well.
+    if text.contains("\\u0000") {
+        return Err(Invalid::new("metadata", "has a NUL character"));
+    }
+    Ok(())
 }
 
 /// Checks labels.
@@ -185,8 +223,8 @@ fn validate_ports(spec: &ContainerSpec) -> Result<(), Invalid> {
                 && earlier.host_port == port.host_port
                 && earlier.protocol == port.protocol
                 && (earlier.host_ip == port.host_ip
-                    || earlier.host_ip.is_none()
-                    || port.host_ip.is_none())
+                    || is_any(earlier.host_ip)
+                    || is_any(port.host_ip))
         });
         if clashes {
             return Err(Invalid::new(
@@ -196,6 +234,10 @@ fn validate_ports(spec: &ContainerSpec) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+fn is_any(ip: Option<IpAddr>) -> bool {
+    ip.is_none_or(|ip| ip.is_unspecified())
 }
 
 fn validate_networks(spec: &ContainerSpec) -> Result<(), Invalid> {
@@ -252,7 +294,7 @@ mod tests {
     #[test]
     fn each_unsound_field_is_named() {
         type Spoil = fn(&mut ContainerSpec);
-        let cases: [(&str, Spoil); 9] = [
+        let cases: [(&str, Spoil); 10] = [
             ("image", |spec| spec.image.clear()),
             ("image", |spec| spec.image = "two words".into()),
             ("workingDir", |spec| {
@@ -261,6 +303,11 @@ mod tests {
             ("user", |spec| spec.user = Some(String::new())),
             ("ports[1].hostPort", |spec| {
                 spec.ports = vec![port(80), port(80)]
+            }),
+            ("ports[1].hostPort", |spec| {
+                spec.ports = vec![port(80), port(80)];
+                spec.ports[0].host_ip = Some("0.0.0.0".parse().unwrap());
+                spec.ports[1].host_ip = Some("127.0.0.1".parse().unwrap());
             }),
             ("ports[0].hostPort", |spec| spec.ports = vec![port(0)]),
             ("resources.memoryMiB", |spec| {
@@ -276,6 +323,15 @@ mod tests {
             spoil(&mut spec);
             assert_eq!(spec.validate().unwrap_err().field, field);
         }
+    }
+
+    #[test]
+    fn what_no_database_can_hold_is_refused() {
+        assert!(validate_description("a\0b").is_err());
+        let metadata = |value: &str| Map::from_iter([("key".to_owned(), Value::from(value))]);
+        assert!(validate_metadata(&metadata("a\0b")).is_err());
+        assert!(validate_metadata(&metadata(&"x".repeat(METADATA_LIMIT))).is_err());
+        assert!(validate_metadata(&metadata("sound")).is_ok());
     }
 
     #[test]
