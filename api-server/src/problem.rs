@@ -7,6 +7,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use drover_domain::Phase;
 use drover_domain::lifecycle::Refusal;
 use drover_domain::resource::Invalid;
 use drover_store::StoreError;
@@ -115,6 +116,15 @@ impl Problem {
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
             .with_hint("read the resource again and repeat the request")
+    }
+
+    pub(crate) fn process_finished(phase: Phase) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "process.finished",
+            "Finished",
+            format!("the process is {phase}: there is nothing left to do about it"),
+        )
     }
 
     pub(crate) fn internal() -> Self {

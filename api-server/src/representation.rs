@@ -178,7 +178,23 @@ pub(crate) fn process(process: &Process) -> Value {
         "successorId": process.successor,
         "cause": process.cause,
         "links": links,
+        "actions": process_actions(process),
     })
+}
+
+fn process_actions(process: &Process) -> Map<String, Value> {
+    let address = |action: &str| json!(format!("/v1/processes/{}/{action}", process.id));
+    let mut actions = Map::new();
+    if !process.phase.is_finished() {
+        actions.insert("cancel".to_owned(), address("cancel"));
+    }
+    if matches!(
+        process.phase,
+        Phase::Waiting | Phase::Failed | Phase::Canceled
+    ) {
+        actions.insert("retry".to_owned(), address("retry"));
+    }
+    actions
 }
 
 fn journal_entry(entry: &JournalEntry) -> Value {

@@ -10,7 +10,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::Shared;
 use crate::authentication;
 use crate::handlers::{
-    agents, containers, health, hosts, index, processes, projects, registration_tokens, watch,
+    agents, containers, health, hosts, index, lifecycles, processes, projects, registration_tokens,
+    watch,
 };
 use crate::problem::Problem;
 use crate::request_id;
@@ -45,6 +46,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         )
         .route("/processes", get(processes::list))
         .route("/processes/{id}", get(processes::read))
+        .route("/processes/{id}/cancel", post(processes::cancel))
+        .route("/processes/{id}/retry", post(processes::retry))
+        .route("/lifecycles", get(lifecycles::list))
+        .route("/lifecycles/{type}", get(lifecycles::read))
         .route("/watch", get(watch::watch))
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })

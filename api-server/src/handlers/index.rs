@@ -20,6 +20,7 @@ pub(crate) async fn index(Strict(Nothing {}): Strict<Nothing>) -> Result<Json<Va
         .collect();
     links.insert("self".to_owned(), json!("/v1"));
     links.insert("processes".to_owned(), json!("/v1/processes"));
+    links.insert("lifecycles".to_owned(), json!("/v1/lifecycles"));
     links.insert("watch".to_owned(), json!("/v1/watch"));
     Ok(Json(json!({
         "type": "apiVersion",

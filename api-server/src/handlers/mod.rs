@@ -5,6 +5,7 @@ pub(crate) mod containers;
 pub(crate) mod health;
 pub(crate) mod hosts;
 pub(crate) mod index;
+pub(crate) mod lifecycles;
 pub(crate) mod processes;
 pub(crate) mod projects;
 mod reading;

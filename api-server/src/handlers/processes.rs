@@ -5,17 +5,24 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
-use drover_domain::ProcessId;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use drover_domain::engine;
+use drover_domain::{Phase, Process, ProcessId, Resource};
 use drover_store::ProcessFilter;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Id;
 use crate::Shared;
+use crate::authentication::Caller;
+use crate::intents;
 use crate::problem::Problem;
-use crate::query::{ListProcesses, Strict, Wait};
+use crate::query::{ListProcesses, Nothing, Strict, Wait};
 use crate::representation;
+
+/// How often a cancellation is decided anew because the process moved meanwhile.
+const TRIES: u32 = 8;
 
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
@@ -62,4 +69,77 @@ pub(crate) async fn read(
         .await?;
     let process = process.ok_or_else(|| Problem::not_found("process"))?;
     Ok(Json(representation::process(&process)))
+}
+
+/// Ends a process that has not finished.
+pub(crate) async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Id(id): Id,
+    Strict(Nothing {}): Strict<Nothing>,
+) -> Result<Json<Value>, Problem> {
+    let id = ProcessId::new(id.uuid());
+    for _ in 0..TRIES {
+        let (process, resource) = find(&shared, id).await?;
+        let reason = format!("by request {}", caller.cause().request_id);
+        let resource = resource.ok_or_else(|| Problem::not_found("resource"))?;
+        let now = shared.clock.now();
+        let Some(cancellation) = engine::cancel(&process, &resource, &reason, now) else {
+            return Err(Problem::process_finished(process.phase));
+        };
+        if shared.store.cancel(&cancellation).await? {
+            shared.announcer.ended(id).await;
+            shared.announcer.changed().await;
+            return Ok(Json(representation::process(&cancellation.process)));
+        }
+    }
+    Err(Problem::conflict(
+        "the process moves faster than it can be canceled",
+    ))
+}
+
+/// Has a process that waits go on at once, or what a process that did not succeed was for asked
+/// again, as a new process.
+pub(crate) async fn retry(
+    State(shared): State<Arc<Shared>>,
+    caller: Caller,
+    Id(id): Id,
+    Strict(Nothing {}): Strict<Nothing>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id = ProcessId::new(id.uuid());
+    let (process, _) = find(&shared, id).await?;
+    match process.phase {
+        Phase::Failed | Phase::Canceled => {
+            let resource = (process.resource.resource_type, process.resource.id);
+            let (request, force) = (process.request, process.force);
+            intents::change(&shared, caller, &headers, resource, request, force).await
+        }
+        Phase::Waiting if shared.store.hurry(id, shared.clock.now()).await? => {
+            shared.announcer.ready(id, process.resource).await;
+            let (process, _) = find(&shared, id).await?;
+            Ok((
+                StatusCode::ACCEPTED,
+                Json(representation::process(&process)),
+            )
+                .into_response())
+        }
+        Phase::Done => Err(Problem::process_finished(process.phase)),
+        Phase::Queued | Phase::Running | Phase::Waiting => Ok((
+            StatusCode::ACCEPTED,
+            Json(representation::process(&process)),
+        )
+            .into_response()),
+    }
+}
+
+async fn find(shared: &Shared, id: ProcessId) -> Result<(Process, Option<Resource>), Problem> {
+    let process = shared.store.process(id).await?;
+    let process = process.ok_or_else(|| Problem::not_found("process"))?;
+    let reference = process.resource;
+    let resource = shared
+        .store
+        .resource(reference.resource_type, reference.id)
+        .await?;
+    Ok((process, resource))
 }

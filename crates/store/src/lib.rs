@@ -19,6 +19,7 @@
 //! What differs between databases stands in one folder, `dialect`. Entities are private: what goes
 //! in and comes out are the types of the [domain](drover_domain).
 
+mod cancellations;
 mod changes;
 mod claims;
 pub mod clock;

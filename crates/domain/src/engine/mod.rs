@@ -17,12 +17,16 @@
 //! which any outcome that is not the end is turned into a failure.
 
 mod backoff;
+mod cancel;
+mod ending;
 
 use std::time::Duration;
 
 pub use backoff::backoff;
+pub use cancel::{Cancellation, cancel};
+use ending::{end, finish_step};
 
-use crate::lifecycle::{self, Request, Step};
+use crate::lifecycle::Step;
 use crate::process::{JournalEntry, Process, WaitsFor};
 use crate::resource::Details;
 use crate::write::{Passed, ProcessWrite, ReservationChange};
@@ -206,133 +210,6 @@ fn retry(
     write.process.waits_for = None;
     write.process.run_after = moment.now.after(backoff(attempts, moment.jitter));
     (write, Next::Rest)
-}
-
-fn finish_step(
-    process: &Process,
-    resource: &Resource,
-    step: Step,
-    changes: Changes,
-    moment: Moment,
-) -> (ProcessWrite, Next) {
-    let mut process = process.clone();
-    let entry = entry(&mut process, step, moment.now);
-    entry.finished = Some(moment.now);
-    entry.error = None;
-    process.message = None;
-    process.waits_for = None;
-    if process.next_step().is_none() {
-        return end(process, resource, changes, moment);
-    }
-    process.run_after = moment.now.after(moment.lease);
-    let is_changed = changes.details.is_some() || changes.host.is_some();
-    let reservation = changes.reservation.clone();
-    let changed = is_changed.then(|| {
-        let mut changed = resource.clone();
-        apply(&mut changed, changes);
-        changed.version += 1;
-        changed.updated = moment.now;
-        changed
-    });
-    let passed = changed
-        .iter()
-        .map(|changed| Passed {
-            state: changed.state,
-            version: changed.version,
-        })
-        .collect();
-    let write = ProcessWrite {
-        process,
-        resource: changed.map(|changed| (changed, resource.version)),
-        reservation,
-        successor: None,
-        passed,
-    };
-    (write, Next::Continue)
-}
-
-fn end(
-    mut process: Process,
-    resource: &Resource,
-    mut changes: Changes,
-    moment: Moment,
-) -> (ProcessWrite, Next) {
-    let now = moment.now;
-    let done = process
-        .definition()
-        .map_or(State::Error, |definition| definition.done);
-    let reservation = changes.reservation.take();
-    let mut ended = resource.clone();
-    apply(&mut ended, changes);
-    set_error(&mut ended.details, None);
-    ended.state = done;
-    ended.version += 1;
-    ended.updated = now;
-    if done == State::Removed {
-        ended.removed = Some(now);
-    }
-    process.phase = Phase::Done;
-    process.message = None;
-    process.waits_for = None;
-    process.finished = Some(now);
-    let mut passed = vec![Passed {
-        state: done,
-        version: ended.version,
-    }];
-    let successor = follow(&process, &mut ended, moment);
-    if let Some(successor) = &successor {
-        process.successor = Some(successor.id);
-        passed.push(Passed {
-            state: ended.state,
-            version: ended.version,
-        });
-    }
-    let next = if successor.is_some() {
-        Next::Chain
-    } else {
-        Next::End
-    };
-    let write = ProcessWrite {
-        process,
-        resource: Some((ended, resource.version)),
-        reservation,
-        successor,
-        passed,
-    };
-    (write, next)
-}
-
-/// The process that follows from one that is done: a container that was asked for with `start` is
-/// started once it is created. It is born running, owned by the server that made it.
-fn follow(done: &Process, resource: &mut Resource, moment: Moment) -> Option<Process> {
-    let Details::Container { spec, .. } = &resource.details else {
-        return None;
-    };
-    if done.request != Request::Create || !spec.start {
-        return None;
-    }
-    let lifecycle = lifecycle::of(resource.resource_type());
-    let transition = lifecycle
-        .decide(resource.state, Request::Start, false)
-        .ok()?;
-    resource.state = transition.definition.via;
-    resource.version += 1;
-    Some(Process {
-        id: moment.successor,
-        request: Request::Start,
-        phase: Phase::Running,
-        origin: transition.origin,
-        force: false,
-        journal: Vec::new(),
-        run_after: moment.now.after(moment.lease),
-        deadline: moment.now.after(transition.definition.deadline),
-        successor: None,
-        message: None,
-        created: moment.now,
-        started: Some(moment.now),
-        finished: None,
-        ..done.clone()
-    })
 }
 
 fn stay(process: &Process, step: Step, now: Timestamp) -> ProcessWrite {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::lifecycle::Request;
 use crate::process::Cause;
 use crate::resource::{ContainerSpec, ContainerStatus};
 use crate::write::{Asked, Intent};
@@ -168,4 +169,35 @@ fn an_intent_moves_the_resource_at_once() {
     assert_eq!(intent.resource.version, 8);
     assert_eq!(intent.resource.state, State::Stopping);
     assert_eq!(intent.process.origin, State::Starting);
+}
+
+#[test]
+fn a_cancelled_stop_that_has_not_begun_leaves_the_container_running() {
+    let mut resource = container(true);
+    resource.state = State::Running;
+    let intent = Intent::to_change(resource, asked(Request::Stop)).unwrap();
+    let now = Timestamp::from_millis(9);
+    let cancellation = cancel(&intent.process, &intent.resource, "by x", now).unwrap();
+    assert_eq!(cancellation.resource.state, State::Running);
+    assert_eq!(cancellation.process.phase, Phase::Canceled);
+    assert_eq!(cancellation.expected, intent.resource.version);
+    assert!(cancel(&cancellation.process, &cancellation.resource, "again", now).is_none());
+}
+
+#[test]
+fn a_cancelled_create_that_has_begun_leaves_an_error_that_says_so() {
+    let (process, resource) = running(true);
+    let cancellation = cancel(&process, &resource, "by x", Timestamp::from_millis(9)).unwrap();
+    assert_eq!(cancellation.resource.state, State::Error);
+    let Details::Container { status, .. } = cancellation.resource.details else {
+        panic!()
+    };
+    assert_eq!(status.error.as_deref(), Some("create was canceled: by x"));
+}
+
+#[test]
+fn a_create_that_failed_can_be_tried_again() {
+    let mut resource = container(true);
+    resource.state = State::Error;
+    assert!(Intent::to_change(resource, asked(Request::Create)).is_ok());
 }

@@ -26,7 +26,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
     processes: &[
         ProcessDefinition {
             request: Request::Create,
-            from: &[State::Requested],
+            // From `error` only by a retry: it is no action.
+            from: &[State::Requested, State::Error],
             may_be_forced: false,
             via: State::Creating,
             done: State::Created,

@@ -19,6 +19,7 @@
 mod agent;
 mod container;
 mod host;
+pub mod picture;
 mod settled;
 
 use std::fmt;
@@ -234,6 +235,11 @@ static LIFECYCLES: [&Lifecycle; 5] = [
     &settled::PROJECT,
 ];
 
+/// Every lifecycle.
+pub fn all() -> impl Iterator<Item = &'static Lifecycle> {
+    LIFECYCLES.into_iter()
+}
+
 /// The lifecycle of a type.
 pub fn of(resource_type: ResourceType) -> &'static Lifecycle {
     match resource_type {
@@ -242,6 +248,16 @@ pub fn of(resource_type: ResourceType) -> &'static Lifecycle {
         ResourceType::Agent => LIFECYCLES[2],
         ResourceType::RegistrationToken => LIFECYCLES[3],
         ResourceType::Project => LIFECYCLES[4],
+    }
+}
+
+impl Report {
+    /// The name that people see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Vanished => "vanished",
+        }
     }
 }
 

@@ -1,0 +1,67 @@
+//! Cancelling a process.
+//!
+//! A process that has not begun leaves its resource as it was. One that has begun leaves it in
+//! `error`, since nobody knows how far it got: from there the resource can be started or removed.
+//! Whoever runs the process finds at its next write that it is not theirs any more.
+
+use super::set_error;
+use crate::process::Process;
+use crate::resource::Version;
+use crate::write::Passed;
+use crate::{Phase, Resource, State, Timestamp};
+
+/// A process and its resource as they should stand once it is cancelled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cancellation {
+    /// The process.
+    pub process: Process,
+    /// The resource.
+    pub resource: Resource,
+    /// The version that the resource must still have.
+    pub expected: Version,
+    /// The state that the resource passes.
+    pub passed: Passed,
+}
+
+/// Cancels a process; none if it is finished. `reason` says who did it, and why.
+pub fn cancel(
+    process: &Process,
+    resource: &Resource,
+    reason: &str,
+    now: Timestamp,
+) -> Option<Cancellation> {
+    if process.phase.is_finished() {
+        return None;
+    }
+    let has_begun = !process.journal.is_empty() || process.phase == Phase::Running;
+    let returns = !has_begun && !process.origin.is_transitional();
+    let message = format!("canceled: {reason}");
+    let mut process = process.clone();
+    process.phase = Phase::Canceled;
+    process.waits_for = None;
+    process.message = Some(message.clone());
+    process.finished = Some(now);
+    let expected = resource.version;
+    let mut resource = resource.clone();
+    resource.version += 1;
+    resource.updated = now;
+    if returns {
+        resource.state = process.origin;
+    } else {
+        resource.state = State::Error;
+        set_error(
+            &mut resource.details,
+            Some(format!("{} was {message}", process.request)),
+        );
+    }
+    let passed = Passed {
+        state: resource.state,
+        version: resource.version,
+    };
+    Some(Cancellation {
+        process,
+        resource,
+        expected,
+        passed,
+    })
+}

@@ -1,0 +1,68 @@
+//! Ending processes on request.
+
+use drover_domain::engine::Cancellation;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use crate::entities::{process, resource};
+use crate::{Store, StoreError, changes, dialect, intents};
+
+impl Store {
+    /// Ends a process and leaves its resource as the cancellation says. False if the process has
+    /// finished or the resource was written since they were read.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn cancel(&self, cancellation: &Cancellation) -> Result<bool, StoreError> {
+        let Cancellation {
+            process,
+            resource,
+            expected,
+            passed,
+        } = cancellation;
+        let transaction = dialect::begin(&self.writer).await?;
+        let versions = intents::lock_resources(&transaction, [resource.id.uuid()].into()).await?;
+        let unfinished = process::Entity::find_by_id(process.id.uuid())
+            .filter(process::is_unfinished())
+            .lock_exclusive()
+            .one(&transaction)
+            .await?;
+        // One that runs has moved on since it was read if its fence has.
+        let is_current = unfinished.is_some_and(|row| row.fence == process.fence.raw())
+            && versions.get(&resource.id) == Some(expected);
+        if !is_current {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        resource::Entity::insert(resource::Model::active(resource)?)
+            .on_conflict(resource::rewrite())
+            .exec_without_returning(&transaction)
+            .await?;
+        process::Entity::insert(process::Model::active(process)?)
+            .on_conflict(process::rewrite())
+            .exec_without_returning(&transaction)
+            .await?;
+        let passed = [(resource, std::slice::from_ref(passed))];
+        changes::append(&transaction, passed.into_iter()).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Makes a waiting process due. False if it does not wait.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn hurry(
+        &self,
+        id: drover_domain::ProcessId,
+        now: drover_domain::Timestamp,
+    ) -> Result<bool, StoreError> {
+        use sea_orm::sea_query::Expr;
+        let updated = process::Entity::update_many()
+            .col_expr(process::Column::RunAfter, Expr::value(now.millis()))
+            .filter(process::Column::Id.eq(id.uuid()))
+            .filter(process::Column::Phase.eq(drover_domain::Phase::Waiting.as_str()))
+            .exec(&self.writer)
+            .await?;
+        Ok(updated.rows_affected > 0)
+    }
+}
