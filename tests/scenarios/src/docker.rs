@@ -60,7 +60,7 @@ impl Engine {
     pub fn own_label() -> Result<(String, String)> {
         // A port that was reserved is unique on this machine for now, the process id is for later.
         let unique = format!("{}-{}", std::process::id(), Port::reserve()?.number());
-        Ok((String::from("drover.test"), unique))
+        Ok((String::from("drover-test"), unique))
     }
 
     /// All containers, running or not, that bear `name=value` as a label.

@@ -15,6 +15,9 @@
 //!   ports ---> process ---> postgres | nats | etcd | (Drover's own executables)
 //!                  until <-------'
 //!   docker: the engine of this machine, cleared of a test's containers by their label
+//!
+//!   installation: Drover itself, embedded or as a cluster, made of all these
+//!   scenarios ---> facts: what is claimed of an installation, the same for both wirings
 //! ```
 //!
 //! A test fails with a panic (`unwrap`, `assert`), not with an `Err` that it returns: only a
@@ -22,10 +25,13 @@
 
 pub mod docker;
 pub mod etcd;
+pub mod facts;
 pub mod http;
+pub mod installation;
 pub mod nats;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 mod program;
+pub mod scenarios;
 pub mod until;

@@ -1,0 +1,19 @@
+//! What holds of Drover in every wiring.
+//!
+//! Each file has one theme, and a function that looks at its facts against one installation. They
+//! take no other view of it than a client's, and Docker's. They may be looked at against an
+//! installation that has done other work before, and leave containers behind, which the
+//! installation sweeps away.
+
+pub mod command_line;
+pub mod failures;
+pub mod intents;
+pub mod lifecycle;
+pub mod placement;
+pub mod refusals;
+pub mod tokens;
+
+use std::time::Duration;
+
+/// Long enough for a container to run, on a machine that is busy with other tests.
+const SOON: Duration = Duration::from_secs(20);
