@@ -1,14 +1,11 @@
 //! `droverd serve`: any set of the services of a cluster, in one process.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use drover_bus::{EventBus, NatsBus, NatsOptions};
 use drover_configuration::{Settings, flags};
-use drover_locks::{EtcdLocks, EtcdOptions};
-use drover_process_server::StoreEpochs;
 use drover_store::clock::{Clock, SystemClock};
 use drover_store::{Store, StoreOptions};
 use drover_telemetry::{health, shutdown};
@@ -39,6 +36,9 @@ pub(crate) struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     locks: flags::Locks,
+    #[command(flatten)]
+    #[serde(flatten)]
+    history: flags::History,
 }
 
 /// A service of a cluster.
@@ -134,25 +134,14 @@ impl Wiring {
         &self,
         services: &mut JoinSet<anyhow::Result<()>>,
     ) -> anyhow::Result<()> {
-        let lease = Duration::from_secs(self.settings.lease_seconds);
-        let etcd = EtcdOptions {
-            endpoints: self.settings.etcd_urls()?,
-            lease,
-            server: "droverd".to_owned(),
-            ..EtcdOptions::default()
-        };
-        let epochs = Arc::new(StoreEpochs(self.store.clone()));
-        let locks = Arc::new(EtcdLocks::connect(etcd, epochs).await?);
+        let locks = drover_process_server::launch::locks(&self.settings, &self.store).await?;
         let parts = drover_process_server::Parts {
             store: self.store.clone(),
             bus: self.bus.clone(),
             locks: locks.clone(),
             clock: self.clock.clone(),
         };
-        let options = drover_process_server::Options {
-            lease,
-            ..drover_process_server::Options::default()
-        };
+        let options = drover_process_server::launch::options(&self.settings);
         let server = drover_process_server::Server::new(options, parts);
         let shutdown = self.shutdown.clone();
         services.spawn(async move {

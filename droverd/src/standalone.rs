@@ -5,7 +5,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -36,6 +35,9 @@ pub(crate) struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     runtime: flags::HostRuntime,
+    #[command(flatten)]
+    #[serde(flatten)]
+    history: flags::History,
 }
 
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -68,10 +70,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         },
     );
     let process = drover_process_server::Server::new(
-        drover_process_server::Options {
-            lease: Duration::from_secs(settings.lease_seconds),
-            ..drover_process_server::Options::default()
-        },
+        drover_process_server::launch::options(&settings),
         drover_process_server::Parts {
             store: store.clone(),
             bus: bus.clone(),

@@ -16,6 +16,7 @@ mod m0002_processes;
 mod m0003_changes;
 mod m0004_placement;
 mod m0005_credentials;
+mod m0006_retention;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_changes::Migration),
             Box::new(m0004_placement::Migration),
             Box::new(m0005_credentials::Migration),
+            Box::new(m0006_retention::Migration),
         ]
     }
 }

@@ -23,7 +23,9 @@
 mod agents;
 mod engine;
 mod hosts;
+pub mod launch;
 mod reports;
+mod retention;
 mod steps;
 
 use std::sync::Arc;
@@ -38,6 +40,8 @@ use drover_store::{Store, fresh};
 use tokio_util::sync::CancellationToken;
 
 use agents::Agents;
+pub use retention::Retention;
+
 use engine::dispatcher::Dispatcher;
 use engine::runner::Runner;
 use engine::{hints, sweep};
@@ -58,6 +62,8 @@ pub struct Options {
     pub patience: Duration,
     /// How long it waits for steps under way when it shuts down.
     pub grace: Duration,
+    /// How long history is kept.
+    pub retention: Retention,
 }
 
 impl Default for Options {
@@ -68,6 +74,7 @@ impl Default for Options {
             lease: Duration::from_secs(10),
             patience: Duration::from_secs(15),
             grace: Duration::from_secs(10),
+            retention: Retention::default(),
         }
     }
 }
@@ -135,6 +142,12 @@ impl Server {
                 parts.clock.clone(),
                 offers.clone(),
                 options.sweep_interval,
+                shutdown.clone(),
+            ),
+            retention::run(
+                parts.store.clone(),
+                parts.clock.clone(),
+                options.retention,
                 shutdown.clone(),
             ),
             reports::run(parts.clone(), runner, offers, shutdown.clone()),

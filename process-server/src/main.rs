@@ -1,14 +1,12 @@
 //! `drover-process-server`: runs one process server of a cluster, until it is told to end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use drover_bus::{NatsBus, NatsOptions};
 use drover_configuration::flags;
-use drover_locks::{EtcdLocks, EtcdOptions};
-use drover_process_server::{Options, Parts, Server, StoreEpochs};
+use drover_process_server::{Parts, Server, launch};
 use drover_store::clock::SystemClock;
 use drover_store::{Store, StoreOptions};
 use drover_telemetry::{logs, shutdown};
@@ -30,6 +28,9 @@ struct Arguments {
     #[command(flatten)]
     #[serde(flatten)]
     locks: flags::Locks,
+    #[command(flatten)]
+    #[serde(flatten)]
+    history: flags::History,
 }
 
 #[tokio::main]
@@ -44,29 +45,16 @@ async fn main() -> anyhow::Result<()> {
         name: "drover-process-server".to_owned(),
         ..NatsOptions::default()
     });
-    let lease = Duration::from_secs(settings.lease_seconds);
-    let etcd = EtcdOptions {
-        endpoints: settings.etcd_urls()?,
-        lease,
-        server: "drover-process-server".to_owned(),
-        ..EtcdOptions::default()
-    };
-    let locks = Arc::new(EtcdLocks::connect(etcd, Arc::new(StoreEpochs(store.clone()))).await?);
+    let locks = launch::locks(&settings, &store).await?;
     let parts = Parts {
         store: store.clone(),
         bus: Arc::new(bus.await?),
         locks: locks.clone(),
         clock: Arc::new(SystemClock),
     };
-    Server::new(
-        Options {
-            lease,
-            ..Options::default()
-        },
-        parts,
-    )
-    .run(shutdown)
-    .await;
+    Server::new(launch::options(&settings), parts)
+        .run(shutdown)
+        .await;
     locks.close().await;
     Ok(store.close().await?)
 }

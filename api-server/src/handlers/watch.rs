@@ -47,12 +47,7 @@ pub(crate) async fn watch(
             "the server has as many watches as it takes",
         )
     })?;
-    let after = match &query.after {
-        Some(text) => text
-            .parse()
-            .map_err(|error| Problem::bad_query(format!("{error}")))?,
-        None => shared.store.end_of_changes().await?,
-    };
+    let after = position(&shared, query.after.as_deref()).await?;
     // Without the bus the timer serves alone.
     let told = shared.bus.subscribe(Subscribe::changed()).await.ok();
     let filter = ChangeFilter {
@@ -68,6 +63,28 @@ pub(crate) async fn watch(
     };
     let body = Body::from_stream(changes(watching));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+/// Where to begin: after the position that was given, at the oldest change there is for `0`, or with
+/// what comes from now on.
+async fn position(shared: &Shared, given: Option<&str>) -> Result<Position, Problem> {
+    let Some(text) = given else {
+        return Ok(shared.store.end_of_changes().await?);
+    };
+    let after: Position = text
+        .parse()
+        .map_err(|error| Problem::bad_query(format!("{error}")))?;
+    let is_from_the_beginning = after == Position::default();
+    if !is_from_the_beginning && after < shared.store.forgotten_changes().await? {
+        return Err(Problem::new(
+            StatusCode::GONE,
+            "watch.gone",
+            "Gone",
+            "changes after that position have been forgotten",
+        )
+        .with_hint("read the collections again, and watch from now on"));
+    }
+    Ok(after)
 }
 
 /// Pages of changes, for ever; ends when the server stops or the database is out of reach, and the

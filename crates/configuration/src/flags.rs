@@ -89,6 +89,19 @@ pub struct Locks {
     pub lease_seconds: Option<u64>,
 }
 
+/// How long history is kept.
+#[derive(Args, Clone, Serialize)]
+pub struct History {
+    /// How long finished processes are kept, in seconds
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_retention_seconds: Option<u64>,
+    /// How long change records are kept, in seconds
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_retention_seconds: Option<u64>,
+}
+
 /// What runs the containers of a host.
 #[derive(Args, Clone, Serialize)]
 pub struct HostRuntime {

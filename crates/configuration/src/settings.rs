@@ -29,6 +29,10 @@ pub struct Settings {
     pub etcd_url: Option<String>,
     /// How long a server may be silent, in seconds, before its work is taken up by others.
     pub lease_seconds: u64,
+    /// How long finished processes are kept, in seconds.
+    pub process_retention_seconds: u64,
+    /// How long change records are kept, in seconds.
+    pub change_retention_seconds: u64,
     /// What runs the containers of this host.
     pub runtime: Runtime,
     /// Where the Docker engine is.
@@ -73,6 +77,8 @@ impl Default for Settings {
             nats_url: None,
             etcd_url: None,
             lease_seconds: 10,
+            process_retention_seconds: 7 * 24 * 60 * 60,
+            change_retention_seconds: 24 * 60 * 60,
             runtime: Runtime::Docker,
             docker_host: "unix:///var/run/docker.sock".to_owned(),
             agent_server: None,

@@ -37,6 +37,7 @@ mod processes;
 mod registration;
 mod reservations;
 mod resources;
+mod retention;
 mod writes;
 
 use drover_domain::write::{Intent, ProcessWrite, Written};

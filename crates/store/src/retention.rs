@@ -1,0 +1,136 @@
+//! Forgetting: finished processes and change records are kept for a while and then deleted, oldest
+//! first and a few at a time, so that no other transaction waits for it.
+//!
+//! How far the change log has been forgotten is written down with each deletion: a reader that
+//! comes back with an older position has missed something and must be told so.
+
+use drover_domain::Timestamp;
+use sea_orm::entity::prelude::Uuid;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+
+use crate::entities::{change, counter, process};
+use crate::{Position, Store, StoreError, dialect};
+
+const FORGOTTEN_TRANSACTION: &str = "forgottenTransaction";
+const FORGOTTEN_POSITION: &str = "forgottenPosition";
+
+impl Store {
+    /// Deletes processes that ended before a moment, oldest first, at most `limit`, and tells how
+    /// many there were.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forget_processes(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let ids: Vec<Uuid> = process::Entity::find()
+            .select_only()
+            .column(process::Column::Id)
+            .filter(process::Column::FinishedAt.is_not_null())
+            .filter(process::Column::FinishedAt.lt(before.millis()))
+            .order_by_asc(process::Column::FinishedAt)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let deleted = process::Entity::delete_many()
+            .filter(process::Column::Id.is_in(ids))
+            .exec(&self.writer)
+            .await?;
+        Ok(deleted.rows_affected)
+    }
+
+    /// Deletes change records from before a moment, oldest first, at most `limit`, and tells how
+    /// many there were.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forget_changes(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let transaction = dialect::begin(&self.writer).await?;
+        let oldest: Vec<(i64, i64, i64)> = change::Entity::find()
+            .select_only()
+            .columns([
+                change::Column::Transaction,
+                change::Column::Position,
+                change::Column::At,
+            ])
+            .order_by_asc(change::Column::Transaction)
+            .order_by_asc(change::Column::Position)
+            .limit(limit)
+            .into_tuple()
+            .all(&transaction)
+            .await?;
+        let old: Vec<Position> = oldest
+            .into_iter()
+            .take_while(|(_, _, at)| *at < before.millis())
+            .map(|(transaction, position, _)| Position {
+                transaction,
+                position,
+            })
+            .collect();
+        let Some(last) = old.last().copied() else {
+            transaction.rollback().await?;
+            return Ok(0);
+        };
+        let deleted = change::Entity::delete_many()
+            .filter(change::Column::Position.is_in(old.iter().map(|old| old.position)))
+            .exec(&transaction)
+            .await?;
+        let known = forgotten(&transaction).await?;
+        if last > known {
+            write_counter(&transaction, FORGOTTEN_TRANSACTION, last.transaction).await?;
+            write_counter(&transaction, FORGOTTEN_POSITION, last.position).await?;
+        }
+        transaction.commit().await?;
+        Ok(deleted.rows_affected)
+    }
+
+    /// The last position that was forgotten. Whoever has read less has missed something.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forgotten_changes(&self) -> Result<Position, StoreError> {
+        forgotten(&self.reader).await
+    }
+}
+
+async fn forgotten(database: &impl ConnectionTrait) -> Result<Position, StoreError> {
+    let rows = counter::Entity::find()
+        .filter(counter::Column::Name.is_in([FORGOTTEN_TRANSACTION, FORGOTTEN_POSITION]))
+        .all(database)
+        .await?;
+    let value = |name: &str| {
+        rows.iter()
+            .find(|row| row.name == name)
+            .map_or(0, |row| row.value)
+    };
+    Ok(Position {
+        transaction: value(FORGOTTEN_TRANSACTION),
+        position: value(FORGOTTEN_POSITION),
+    })
+}
+
+async fn write_counter(
+    database: &impl ConnectionTrait,
+    name: &str,
+    value: i64,
+) -> Result<(), StoreError> {
+    let row = counter::Model {
+        name: name.to_owned(),
+        value,
+    };
+    counter::Entity::insert(row.into_active_model())
+        .on_conflict(
+            OnConflict::column(counter::Column::Name)
+                .update_column(counter::Column::Value)
+                .to_owned(),
+        )
+        .exec_without_returning(database)
+        .await?;
+    Ok(())
+}
