@@ -44,6 +44,7 @@ mod outages;
 mod reading;
 mod registration;
 mod reservations;
+mod retention;
 mod schema;
 mod support;
 mod writes;
