@@ -1,6 +1,12 @@
 //! What only the embedded wiring can show: one process, one data directory, and what outlives both
 //! the gentle and the hard end of the process. On Docker, whose containers outlive it too.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "all of this file is a test"
+)]
+
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;

@@ -138,15 +138,17 @@ impl Cluster {
                 .map(|url| http.get(format!("{url}/readyz")).send());
             let asked = futures::future::join_all(asked);
             async move {
-                alive?;
+                if alive.is_err() {
+                    return Ok(alive);
+                }
                 for answer in asked.await {
                     let answer = answer?;
                     ensure!(answer.status() == 200, "{} is not ready", answer.url());
                 }
-                Ok(())
+                Ok(Ok(()))
             }
         })
-        .await
+        .await?
     }
 
     async fn start_agents(&mut self, runtime: Runtime) -> Result<()> {
@@ -190,13 +192,15 @@ impl Cluster {
         until("all hosts are active", START_WITHIN, || {
             let alive: Result<()> = agents.iter_mut().try_for_each(Process::ensure_running);
             async move {
-                alive?;
+                if alive.is_err() {
+                    return Ok(alive);
+                }
                 let hosts = drover.api.list("/v1/hosts?state=active").await?;
                 ensure!(hosts.len() == AGENTS, "{} hosts are active", hosts.len());
-                Ok(())
+                Ok(Ok(()))
             }
         })
-        .await
+        .await?
     }
 }
 
