@@ -28,11 +28,6 @@ const BOUNDS: [(&str, &str); 4] = [
     ("tcp_user_timeout", "10s"),
 ];
 
-/// A transaction that stands still for so long is ended by PostgreSQL, in its own notation. Ours take
-/// milliseconds from one statement to the next; a server that was frozen between two of them would
-/// hold its rows, and with them every other server, until somebody finds its connection dead.
-const STANDSTILL: &str = "3s";
-
 /// Where the database is and how to use it.
 #[derive(Clone)]
 pub struct StoreOptions {
