@@ -252,6 +252,7 @@ async fn a_process_server_that_slept_through_its_lease_does_nothing_more() {
     let asked = (0..CONTAINERS).map(|_| drover.create(without_network()));
     let ids = futures::future::try_join_all(asked).await.unwrap();
     cluster.process_servers[0].pause().unwrap();
+    let paused = Instant::now();
     let under_way = held_by(&cluster.drover, &cluster.process_servers[0])
         .await
         .unwrap();
@@ -263,6 +264,10 @@ async fn a_process_server_that_slept_through_its_lease_does_nothing_more() {
             .await
             .unwrap();
     }
+    eprintln!(
+        "all ran {:.1} s after a server fell asleep with {under_way} processes in flight",
+        paused.elapsed().as_secs_f64()
+    );
     let before = versions(&cluster.drover).await;
 
     cluster.process_servers[0].resume().unwrap();
