@@ -140,6 +140,7 @@ impl Wiring {
             bus: self.bus.clone(),
             locks: locks.clone(),
             clock: self.clock.clone(),
+            interference: Arc::new(drover_process_server::NoInterference),
         };
         let options = drover_process_server::launch::options(&self.settings);
         let server = drover_process_server::Server::new(options, parts);

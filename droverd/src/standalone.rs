@@ -76,6 +76,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             bus: bus.clone(),
             locks,
             clock: clock.clone(),
+            interference: Arc::new(drover_process_server::NoInterference),
         },
     );
     let agents = drover_agent_server::Server::new(

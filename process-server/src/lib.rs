@@ -23,6 +23,7 @@
 mod agents;
 mod engine;
 mod hosts;
+mod interference;
 pub mod launch;
 mod reports;
 mod retention;
@@ -40,6 +41,7 @@ use drover_store::{Store, fresh};
 use tokio_util::sync::CancellationToken;
 
 use agents::Agents;
+pub use interference::{Interference, NoInterference};
 pub use retention::Retention;
 
 use engine::dispatcher::Dispatcher;
@@ -90,6 +92,8 @@ pub struct Parts {
     pub locks: Arc<dyn LockManager>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Where it dies, in tests; [`NoInterference`] otherwise.
+    pub interference: Arc<dyn Interference>,
 }
 
 /// A process server.
@@ -128,6 +132,7 @@ impl Server {
             surroundings,
             clock: parts.clock.clone(),
             announcer,
+            interference: parts.interference.clone(),
             lease: options.lease,
             stopping: shutdown.clone(),
         });

@@ -28,6 +28,7 @@ use drover_store::{Claimed, Ready, StoreError, fresh};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::Interference;
 use crate::steps::{self, StepError, Surroundings};
 
 /// How often a step is run again at once because what it had read was out of date, before it
@@ -40,6 +41,7 @@ pub(crate) struct Runner {
     pub(crate) surroundings: Surroundings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) announcer: Announcer,
+    pub(crate) interference: Arc<dyn Interference>,
     pub(crate) lease: Duration,
     /// Ends when the server is to stop: no further step is begun then.
     pub(crate) stopping: CancellationToken,
@@ -98,7 +100,13 @@ impl Runner {
                 return self.hand_back(process).await;
             }
             let (write, next) = self.decide(&process, &resource, guard, again).await?;
+            if self.interference.dies_before(&write) {
+                return Err(Stop::Interrupted);
+            }
             match self.commit(&write).await? {
+                Written::Committed if self.interference.dies_after(&write) => {
+                    return Err(Stop::Interrupted);
+                }
                 Written::Committed => {}
                 Written::NotOurs => {
                     tracing::info!("the process was ended or taken over");

@@ -1,0 +1,202 @@
+//! A script of requests that takes every lifecycle through every process that it has, and what it
+//! leaves behind.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use drover_domain::lifecycle::{Request, Step};
+use drover_domain::process::Cause;
+use drover_domain::resource::{ContainerSpec, ContainerStatus, Details};
+use drover_domain::write::{Asked, Intent};
+use drover_domain::{Phase, Process, ProcessId, Resource, ResourceType, State};
+use drover_store::clock::{Clock, SystemClock};
+use drover_store::{Accepted, ChangeFilter, Position, ProcessFilter, fresh};
+
+use crate::misfortune::{Effect, Misfortune, Site};
+use crate::world::{PATIENCE, World};
+
+/// What a life leaves behind, without what differs from one to the next: ids and moments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The states and versions that each type of resource passed, in order.
+    pub passed: BTreeMap<ResourceType, Vec<(State, i64)>>,
+    /// The processes of each type of resource: request, phase, and finished steps, in order.
+    pub processes: BTreeMap<ResourceType, Vec<(Request, Phase, Vec<Step>)>>,
+    /// What has changed on the host, in order.
+    pub effects: Vec<Effect>,
+    /// What is still reserved on the host.
+    pub containers_on_host: u64,
+}
+
+/// A life that was lived.
+pub struct Life {
+    /// What it left behind.
+    pub trace: Trace,
+    /// The writes that there were.
+    pub sites: Vec<Site>,
+    /// How many actions the runtime was asked for.
+    pub actions: usize,
+    /// Whether the misfortune has struck.
+    pub has_struck: bool,
+}
+
+impl Life {
+    /// Lives a life: a container is created, started, stopped, started, restarted, removed and
+    /// purged, and its host deactivated, activated, deactivated and removed.
+    ///
+    /// # Errors
+    /// When a process does not end as it should, in time.
+    pub async fn live(misfortune: Misfortune) -> anyhow::Result<Self> {
+        let world = World::begin(misfortune).await?;
+        let container = create(&world).await?;
+        for request in [
+            Request::Stop,
+            Request::Start,
+            Request::Restart,
+            Request::Remove,
+        ] {
+            change(&world, &container, request).await?;
+        }
+        let host = world.only(ResourceType::Host, State::Active).await?;
+        let containers_on_host = world.store.containers_on(host.id).await?;
+        change(&world, &container, Request::Purge).await?;
+        for request in [
+            Request::Deactivate,
+            Request::Activate,
+            Request::Deactivate,
+            Request::Remove,
+        ] {
+            change(&world, &host, request).await?;
+        }
+        Ok(Self {
+            trace: trace(&world, containers_on_host).await?,
+            sites: world.killer.sites(),
+            actions: world.runtime.actions(),
+            has_struck: world.killer.has_struck() || world.runtime.has_struck(),
+        })
+    }
+}
+
+async fn create(world: &World) -> anyhow::Result<Resource> {
+    let now = SystemClock.now();
+    let spec = ContainerSpec {
+        image: "drover/hello".to_owned(),
+        start: true,
+        ports: vec![serde_json::from_value(
+            serde_json::json!({"containerPort": 80, "hostPort": 8080}),
+        )?],
+        ..ContainerSpec::default()
+    };
+    let container = Resource {
+        id: fresh::resource_id(),
+        project: None,
+        name: "web".to_owned(),
+        description: String::new(),
+        labels: BTreeMap::new(),
+        metadata: serde_json::Map::new(),
+        state: State::Requested,
+        version: 0,
+        host: None,
+        created: now,
+        updated: now,
+        removed: None,
+        details: Details::Container {
+            spec: Box::new(spec),
+            status: Box::new(ContainerStatus::default()),
+        },
+    };
+    let intent = Intent::to_create(container.clone(), asked(Request::Create))?;
+    world.store.accept(intent.clone()).await?;
+    until_done(world, intent.process.id).await?;
+    Ok(container)
+}
+
+async fn change(world: &World, resource: &Resource, request: Request) -> anyhow::Result<()> {
+    let asked = asked(request);
+    let read = world
+        .store
+        .resource(resource.resource_type(), resource.id)
+        .await?;
+    let intent = Intent::to_change(read.context("the resource is gone")?, asked)?;
+    let accepted = world.store.accept(intent.clone()).await?;
+    ensure!(
+        accepted == Accepted::Committed { superseded: None },
+        "{request}: {accepted:?}"
+    );
+    until_done(world, intent.process.id).await
+}
+
+fn asked(request: Request) -> Asked {
+    Asked {
+        request,
+        force: false,
+        process: fresh::process_id(),
+        cause: Cause::default(),
+        now: SystemClock.now(),
+    }
+}
+
+/// Waits until a process, and whatever follows from it, is done.
+async fn until_done(world: &World, process: ProcessId) -> anyhow::Result<()> {
+    let mut id = process;
+    let waiting = async {
+        loop {
+            let process = world
+                .store
+                .process(id)
+                .await?
+                .context("the process is gone")?;
+            match (process.phase, process.successor) {
+                (Phase::Done, Some(successor)) => id = successor,
+                (Phase::Done, None) => return Ok(()),
+                (phase, _) if phase.is_finished() => {
+                    anyhow::bail!("{} is {phase}: {:?}", process.request, process.message)
+                }
+                _ => tokio::time::sleep(Duration::from_millis(2)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .context("a process takes too long")?
+}
+
+async fn trace(world: &World, containers_on_host: u64) -> anyhow::Result<Trace> {
+    let everything = ChangeFilter::default();
+    let mut passed: BTreeMap<ResourceType, Vec<(State, i64)>> = BTreeMap::new();
+    for change in world
+        .store
+        .changes(Position::default(), &everything, 10_000)
+        .await?
+    {
+        let of_type = passed.entry(change.resource.resource_type).or_default();
+        of_type.push((change.state, change.version));
+    }
+    let filter = ProcessFilter {
+        resource: None,
+        project: None,
+        phases: Vec::new(),
+        after: None,
+        limit: 10_000,
+    };
+    let mut processes: BTreeMap<ResourceType, Vec<(Request, Phase, Vec<Step>)>> = BTreeMap::new();
+    for process in world.store.processes(&filter).await? {
+        let of_type = processes.entry(process.resource.resource_type).or_default();
+        of_type.push((process.request, process.phase, finished_steps(&process)));
+    }
+    Ok(Trace {
+        passed,
+        processes,
+        effects: world.runtime.effects(),
+        containers_on_host,
+    })
+}
+
+fn finished_steps(process: &Process) -> Vec<Step> {
+    let finished = process
+        .journal
+        .iter()
+        .filter(|entry| entry.finished.is_some());
+    finished.map(|entry| entry.step).collect()
+}

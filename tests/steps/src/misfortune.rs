@@ -1,0 +1,262 @@
+//! One thing that goes wrong, once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use drover_agent::runtime::simulated::SimulatedRuntime;
+use drover_agent::runtime::{Runtime, RuntimeError, RuntimeEvent};
+use drover_domain::lifecycle::Request;
+use drover_domain::resource::HostFacts;
+use drover_domain::write::ProcessWrite;
+use drover_domain::{Phase, ProcessId, ResourceId, ResourceType};
+use drover_process_server::Interference;
+use drover_proto::v1::{CreateContainer, SeenContainer, seen_container};
+use futures::stream::BoxStream;
+
+/// A write, named by what it says, so that it is the same one in every life: how often a process
+/// waits on its way differs, what it finishes does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The type of what the process works on.
+    pub resource_type: ResourceType,
+    /// What the process is for.
+    pub request: Request,
+    /// Which process of this kind it is, counted from zero.
+    pub turn: usize,
+    /// How many of its steps are finished with the write.
+    pub finished: usize,
+    /// The phase of the process with the write.
+    pub phase: Phase,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfortune {
+    /// Nothing.
+    None,
+    /// The server dies just before this write.
+    DeathBefore(Site),
+    /// The server dies just after this write.
+    DeathAfter(Site),
+    /// This action of the runtime fails, counted from zero.
+    Failure(usize),
+}
+
+/// Kills the server at one write.
+pub struct Killer {
+    misfortune: Misfortune,
+    has_struck: AtomicBool,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// The processes of each kind, in the order in which they first wrote.
+    turns: HashMap<(ResourceType, Request), Vec<ProcessId>>,
+    sites: Vec<Site>,
+}
+
+impl Killer {
+    /// One that strikes as the misfortune says.
+    pub fn new(misfortune: Misfortune) -> Self {
+        Self {
+            misfortune,
+            has_struck: AtomicBool::new(false),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// The writes that there were, without those that only say that a process waits.
+    pub fn sites(&self) -> Vec<Site> {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sites
+            .clone()
+    }
+
+    /// Whether it has struck.
+    pub fn has_struck(&self) -> bool {
+        self.has_struck.load(Ordering::SeqCst)
+    }
+
+    fn site(&self, write: &ProcessWrite) -> Site {
+        let process = &write.process;
+        let kind = (process.resource.resource_type, process.request);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = seen.turns.entry(kind).or_default();
+        let turn = turns
+            .iter()
+            .position(|known| *known == process.id)
+            .unwrap_or_else(|| {
+                turns.push(process.id);
+                turns.len() - 1
+            });
+        let finished = process
+            .journal
+            .iter()
+            .filter(|entry| entry.finished.is_some())
+            .count();
+        let (resource_type, request) = kind;
+        let site = Site {
+            resource_type,
+            request,
+            turn,
+            finished,
+            phase: process.phase,
+        };
+        if process.phase != Phase::Waiting && !seen.sites.contains(&site) {
+            seen.sites.push(site);
+        }
+        site
+    }
+
+    fn strikes(&self, at: Misfortune) -> bool {
+        self.misfortune == at && !self.has_struck.swap(true, Ordering::SeqCst)
+    }
+}
+
+impl Interference for Killer {
+    fn dies_before(&self, write: &ProcessWrite) -> bool {
+        self.strikes(Misfortune::DeathBefore(self.site(write)))
+    }
+
+    fn dies_after(&self, write: &ProcessWrite) -> bool {
+        self.strikes(Misfortune::DeathAfter(self.site(write)))
+    }
+}
+
+/// Something that an action changed on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// The action.
+    pub action: &'static str,
+    /// The state of the container before it.
+    pub before: seen_container::State,
+    /// And after it.
+    pub after: seen_container::State,
+}
+
+/// The simulated runtime, with its effects written down and one of its actions failed.
+pub struct WatchedRuntime {
+    runtime: SimulatedRuntime,
+    misfortune: Misfortune,
+    actions: AtomicUsize,
+    has_struck: AtomicBool,
+    effects: Mutex<Vec<Effect>>,
+}
+
+impl WatchedRuntime {
+    /// A runtime without containers.
+    pub fn new(misfortune: Misfortune) -> Self {
+        Self {
+            runtime: SimulatedRuntime::new(),
+            misfortune,
+            actions: AtomicUsize::new(0),
+            has_struck: AtomicBool::new(false),
+            effects: Mutex::default(),
+        }
+    }
+
+    /// How many actions it was asked for.
+    pub fn actions(&self) -> usize {
+        self.actions.load(Ordering::SeqCst)
+    }
+
+    /// Whether an action was failed.
+    pub fn has_struck(&self) -> bool {
+        self.has_struck.load(Ordering::SeqCst)
+    }
+
+    /// What has changed on the host, in order.
+    pub fn effects(&self) -> Vec<Effect> {
+        self.effects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Fails if this is the action that is to fail.
+    fn begin(&self) -> Result<(), RuntimeError> {
+        let number = self.actions.fetch_add(1, Ordering::SeqCst);
+        if self.misfortune == Misfortune::Failure(number) {
+            self.has_struck.store(true, Ordering::SeqCst);
+            return Err(RuntimeError::Runtime("bad luck".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn watch_effect(
+        &self,
+        id: ResourceId,
+        action: &'static str,
+        acting: impl Future<Output = Result<SeenContainer, RuntimeError>> + Send,
+    ) -> Result<SeenContainer, RuntimeError> {
+        self.begin()?;
+        let before = self.runtime.inspect(id).await?.state();
+        let seen = acting.await?;
+        let after = seen.state();
+        if before != after {
+            let mut effects = self.effects.lock().unwrap_or_else(PoisonError::into_inner);
+            effects.push(Effect {
+                action,
+                before,
+                after,
+            });
+        }
+        Ok(seen)
+    }
+}
+
+#[async_trait]
+impl Runtime for WatchedRuntime {
+    fn name(&self) -> &'static str {
+        self.runtime.name()
+    }
+
+    fn bind(&self, agent: ResourceId) {
+        self.runtime.bind(agent);
+    }
+
+    async fn facts(&self) -> Result<HostFacts, RuntimeError> {
+        self.runtime.facts().await
+    }
+
+    async fn create(
+        &self,
+        id: ResourceId,
+        wanted: &CreateContainer,
+    ) -> Result<SeenContainer, RuntimeError> {
+        self.watch_effect(id, "create", self.runtime.create(id, wanted))
+            .await
+    }
+
+    async fn start(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        self.watch_effect(id, "start", self.runtime.start(id)).await
+    }
+
+    async fn stop(&self, id: ResourceId, grace: Duration) -> Result<SeenContainer, RuntimeError> {
+        self.watch_effect(id, "stop", self.runtime.stop(id, grace))
+            .await
+    }
+
+    async fn remove(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        self.watch_effect(id, "remove", self.runtime.remove(id))
+            .await
+    }
+
+    async fn inspect(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
+        self.runtime.inspect(id).await
+    }
+
+    async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError> {
+        self.runtime.list().await
+    }
+
+    fn watch(&self) -> BoxStream<'static, RuntimeEvent> {
+        self.runtime.watch()
+    }
+}
