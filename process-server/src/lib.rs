@@ -44,6 +44,7 @@ use agents::Agents;
 pub use interference::{Interference, NoInterference};
 pub use retention::Retention;
 
+use engine::caps::Caps;
 use engine::dispatcher::Dispatcher;
 use engine::runner::Runner;
 use engine::{hints, sweep};
@@ -55,6 +56,10 @@ use steps::Surroundings;
 pub struct Options {
     /// The most processes that it works on at the same time.
     pub in_flight: usize,
+    /// The most of them that can be on one host.
+    pub per_host: usize,
+    /// The most of them that can be of one project.
+    pub per_project: usize,
     /// How often it looks for work that no hint told of.
     pub sweep_interval: Duration,
     /// How long other servers leave a claim alone. The lease of the lock service should be no
@@ -72,6 +77,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             in_flight: 256,
+            per_host: 64,
+            per_project: 192,
             sweep_interval: Duration::from_secs(1),
             lease: Duration::from_secs(10),
             patience: Duration::from_secs(15),
@@ -133,6 +140,7 @@ impl Server {
             clock: parts.clock.clone(),
             announcer,
             interference: parts.interference.clone(),
+            caps: Arc::new(Caps::new(options.per_host, options.per_project)),
             lease: options.lease,
             stopping: shutdown.clone(),
         });

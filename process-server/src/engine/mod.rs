@@ -1,5 +1,6 @@
 //! The engine: from "there may be work" to rows that say that it is done.
 
+pub(crate) mod caps;
 pub(crate) mod dispatcher;
 pub(crate) mod hints;
 pub(crate) mod offers;

@@ -28,6 +28,7 @@ use drover_store::{Claimed, Ready, StoreError, fresh};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::caps::{Caps, Full};
 use crate::Interference;
 use crate::steps::{self, StepError, Surroundings};
 
@@ -42,6 +43,7 @@ pub(crate) struct Runner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) announcer: Announcer,
     pub(crate) interference: Arc<dyn Interference>,
+    pub(crate) caps: Arc<Caps>,
     pub(crate) lease: Duration,
     /// Ends when the server is to stop: no further step is begun then.
     pub(crate) stopping: CancellationToken,
@@ -160,6 +162,13 @@ impl Runner {
             let failure = Failure::new(format!("gave up at the deadline: {reason}"));
             return Ok(fail(process, resource, Some(step), failure, now));
         }
+        let entry = match self.caps.enter(process, resource) {
+            Ok(entry) => entry,
+            Err(full) => {
+                let outcome = wait_for_turn(full);
+                return Ok(advance(process, resource, step, outcome, self.moment()));
+            }
+        };
         let outcome = if again > AGAIN_AT_ONCE {
             Outcome::Retry(Failure::new(
                 "what the step had read was out of date each time",
@@ -167,6 +176,7 @@ impl Runner {
         } else {
             self.run_step(step, process, resource, guard).await?
         };
+        drop(entry);
         if let Outcome::Retry(failure) | Outcome::Fail(failure) = &outcome {
             tracing::info!(%step, reason = %failure, "step did not succeed");
         }
@@ -273,6 +283,14 @@ impl Runner {
             successor: fresh::process_id(),
             lease: self.lease,
         }
+    }
+}
+
+fn wait_for_turn(Full { sharer, cap, delay }: Full) -> Outcome {
+    Outcome::Wait {
+        reason: format!("{sharer} has {cap} processes at work already, which is its share"),
+        delay,
+        waits_for: None,
     }
 }
 
