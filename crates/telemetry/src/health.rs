@@ -1,7 +1,7 @@
 //! Health: whether a program lives (`/healthz`) and whether it can do its work (`/readyz`).
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -47,17 +47,28 @@ impl Health {
     }
 }
 
-/// Serves health on an address of its own until `shutdown`; returns at once where there is none.
+/// Where health is served if nobody says otherwise.
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
+/// Serves health on an address of its own until `shutdown`. Where none was asked for, that is port
+/// 9090 of this machine, unless somebody else has it.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address that was asked for cannot be listened on.
 pub async fn serve(
     health: Health,
-    listen: Option<SocketAddr>,
+    asked: Option<SocketAddr>,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    let Some(listen) = listen else { return Ok(()) };
-    let listener = TcpListener::bind(listen).await?;
+    let listener = match TcpListener::bind(asked.unwrap_or(USUAL)).await {
+        Ok(listener) => listener,
+        Err(error) if asked.is_none() => {
+            tracing::warn!(%error, listen = %USUAL, "health is not served, ask for another address");
+            shutdown.cancelled().await;
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
     axum::serve(listener, health.router())
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
