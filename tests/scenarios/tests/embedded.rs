@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bollard::query_parameters::KillContainerOptionsBuilder;
-use drover_scenarios::installation::{CONTAINER_LABEL, Drover, Embedded, Runtime, id_of};
+use drover_scenarios::installation::{Drover, Embedded, Runtime, id_of};
 use drover_scenarios::until::until;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -157,20 +157,8 @@ async fn a_hard_kill_loses_nothing_and_repeats_nothing() {
         "what was settled was touched"
     );
     ids.push(settled);
-    let (name, value) = drover.label();
-    let found = drover
-        .engine()
-        .unwrap()
-        .containers(name, value)
-        .await
-        .unwrap();
-    let known: HashSet<String> = found
-        .iter()
-        .filter_map(|container| container.labels.as_ref()?.get(CONTAINER_LABEL).cloned())
-        .collect();
-    assert_eq!(found.len(), ids.len(), "Docker has more or fewer");
-    assert_eq!(known, ids.into_iter().collect(), "Docker has others");
+    drover.docker_has_exactly(&ids).await.unwrap();
     let listed = drover.api.list("/v1/containers?limit=1000").await.unwrap();
     let listed: HashSet<String> = listed.iter().map(|one| id_of(one).unwrap()).collect();
-    assert_eq!(listed, known, "the list has others");
+    assert_eq!(listed, ids.into_iter().collect(), "the list has others");
 }

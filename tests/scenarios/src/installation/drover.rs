@@ -1,12 +1,9 @@
 //! What a client sees of an installation.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use bollard::models::ContainerInspectResponse;
-use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,9 +14,6 @@ use crate::docker::{Engine, HELLO, Sweeper};
 use crate::process::{Program, output};
 use crate::until::until;
 
-/// The label in which Docker has Drover's id of a container.
-pub const CONTAINER_LABEL: &str = "drover.container.id";
-
 /// Drover as a client sees it, in whatever wiring.
 #[derive(Debug)]
 pub struct Drover {
@@ -29,7 +23,7 @@ pub struct Drover {
     pub agent_servers: Vec<String>,
     /// Where the operator's key was written.
     pub key_file: PathBuf,
-    engine: Option<Engine>,
+    pub(super) engine: Option<Engine>,
     label: (String, String),
     // Dropped last: whoever writes there is gone by then.
     _sweeper: Option<Sweeper>,
@@ -74,15 +68,6 @@ impl Drover {
     #[must_use]
     pub fn label(&self) -> (&str, &str) {
         (&self.label.0, &self.label.1)
-    }
-
-    /// The Docker engine that runs the containers.
-    ///
-    /// # Errors
-    /// When they are simulated.
-    pub fn engine(&self) -> Result<&Engine> {
-        let engine = self.engine.as_ref();
-        engine.context("the containers of this installation are simulated")
     }
 
     /// A container of `drover/hello` with these fields beside or instead of the usual ones; it
@@ -243,38 +228,6 @@ impl Drover {
         self.api
             .list(&format!("/v1/processes?resourceId={id}"))
             .await
-    }
-
-    /// What Docker has under Drover's id of a container; none if there is nothing.
-    ///
-    /// # Errors
-    /// When Docker does not answer or has it more than once.
-    pub async fn inspect(&self, id: &str) -> Result<Option<ContainerInspectResponse>> {
-        let docker = &self.engine()?.client;
-        let filters = HashMap::from([("label", vec![format!("{CONTAINER_LABEL}={id}")])]);
-        let options = ListContainersOptionsBuilder::new()
-            .all(true)
-            .filters(&filters);
-        let found = docker.list_containers(Some(options.build())).await?;
-        ensure!(
-            found.len() <= 1,
-            "Docker has container {id} {} times",
-            found.len()
-        );
-        let Some(runtime_id) = found.into_iter().next().and_then(|found| found.id) else {
-            return Ok(None);
-        };
-        let inspected = docker.inspect_container(&runtime_id, None).await;
-        inspected.map(Some).context("docker inspect")
-    }
-
-    /// Whether Docker runs a container; none if it has none.
-    ///
-    /// # Errors
-    /// When Docker does not answer.
-    pub async fn is_running_in_docker(&self, id: &str) -> Result<Option<bool>> {
-        let inspected = self.inspect(id).await?;
-        Ok(inspected.map(|found| found.state.and_then(|state| state.running) == Some(true)))
     }
 
     /// A program of an installation: `drover`, `droverd` or `drover-agent`.

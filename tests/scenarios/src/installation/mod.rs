@@ -19,10 +19,11 @@ mod cluster;
 mod drover;
 mod embedded;
 mod executables;
+mod in_docker;
 
 pub use api::{Api, Reply, send};
 pub use cluster::Cluster;
-pub use drover::{CONTAINER_LABEL, Drover, id_of};
+pub use drover::{Drover, id_of};
 pub use embedded::Embedded;
 
 /// What runs the containers of an installation.
