@@ -138,17 +138,14 @@ pub(super) fn validate_container(spec: &ContainerSpec) -> Result<(), Invalid> {
             ));
         }
     }
-    let texts = spec
-        .environment
-        .values()
-        .chain(&spec.entrypoint)
-        .chain(&spec.command);
-    if texts.into_iter().any(|text| text.contains('\0')) {
-        return Err(Invalid::new(
-            "command",
-            "has a NUL character, which no process can be given",
-        ));
-    }
+    without_nul("environment", spec.environment.values())?;
+    without_nul("entrypoint", &spec.entrypoint)?;
+    without_nul("command", &spec.command)?;
+    without_nul("workingDir", &spec.working_dir)?;
+    without_nul("user", &spec.user)?;
+    let host_labels = &spec.placement.host_labels;
+    let host_labels = host_labels.keys().chain(host_labels.values());
+    without_nul("placement.hostLabels", host_labels)?;
     if spec
         .working_dir
         .as_deref()
@@ -264,6 +261,17 @@ fn validate_networks(spec: &ContainerSpec) -> Result<(), Invalid> {
     Ok(())
 }
 
+fn without_nul<'a>(
+    field: &str,
+    texts: impl IntoIterator<Item = &'a String>,
+) -> Result<(), Invalid> {
+    if texts.into_iter().any(|text| text.contains('\0')) {
+        let reason = "has a NUL character, which neither a process nor the database can be given";
+        return Err(Invalid::new(field, reason));
+    }
+    Ok(())
+}
+
 fn no_control_characters(field: &str, text: &str) -> Result<(), Invalid> {
     if text.chars().any(char::is_control) {
         return Err(Invalid::new(field, "has a control character"));
@@ -294,7 +302,7 @@ mod tests {
     #[test]
     fn each_unsound_field_is_named() {
         type Spoil = fn(&mut ContainerSpec);
-        let cases: [(&str, Spoil); 10] = [
+        let cases: [(&str, Spoil); 13] = [
             ("image", |spec| spec.image.clear()),
             ("image", |spec| spec.image = "two words".into()),
             ("workingDir", |spec| {
@@ -317,6 +325,11 @@ mod tests {
                 spec.resources.cpu_millis = Some(0)
             }),
             ("command", |spec| spec.command = vec!["a\0b".into()]),
+            ("workingDir", |spec| spec.working_dir = Some("/a\0b".into())),
+            ("user", |spec| spec.user = Some("a\0b".into())),
+            ("placement.hostLabels", |spec| {
+                spec.placement.host_labels = [("a\0b".into(), String::new())].into();
+            }),
         ];
         for (field, spoil) in cases {
             let mut spec = sound();
