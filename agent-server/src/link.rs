@@ -23,6 +23,8 @@ pub(crate) enum Ended {
     Silent(Duration),
     #[error("the agent does not read what it is sent")]
     Stuck,
+    #[error("the host was removed")]
+    Retired,
     #[error("the agent sent a frame that cannot be read")]
     Unreadable,
 }

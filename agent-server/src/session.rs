@@ -148,6 +148,9 @@ impl Session<'_> {
 
     /// Hands a command to the agent.
     async fn command(&mut self, request: Envelope) -> Result<(), Ended> {
+        if request.name == name::HOST_RETIRED {
+            return Err(Ended::Retired);
+        }
         let command: Command = match decode_payload(&request.payload) {
             Ok(command) => command,
             Err(error) => {

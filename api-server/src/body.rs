@@ -1,6 +1,7 @@
 //! Bodies: JSON objects of bounded size, taken apart with the name of whatever field is wrong.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
@@ -8,6 +9,7 @@ use axum::http::StatusCode;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::Shared;
 use crate::problem::Problem;
@@ -16,6 +18,9 @@ use crate::problem::Problem;
 /// sending, gets to see the answer.
 const DISCARDED: usize = 64 * 1024 * 1024;
 
+/// How long a body may take to arrive.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
 /// The body of a request as a JSON object; an empty body is an empty object.
 pub(crate) struct JsonObject(pub(crate) Map<String, Value>);
 
@@ -23,12 +28,18 @@ impl FromRequest<Arc<Shared>> for JsonObject {
     type Rejection = Problem;
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let bytes = read(request.into_body(), shared.options.body_limit).await?;
+        let reading = read(request.into_body(), shared.options.body_limit);
+        let bytes = timeout(READ_WITHIN, reading)
+            .await
+            .map_err(|_| too_slow())??;
         if bytes.is_empty() {
             return Ok(Self(Map::new()));
         }
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(Value::Object(object)) => {
+                refuse_nul(&object)?;
+                Ok(Self(object))
+            }
             Ok(_) => Err(not_json("the body is JSON, but no object")),
             Err(error) => Err(not_json(&format!("the body is no JSON: {error}"))),
         }
@@ -38,6 +49,45 @@ impl FromRequest<Arc<Shared>> for JsonObject {
 fn not_json(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "body", "Bad body", detail)
         .with_hint("send a JSON object, with `Content-Type: application/json`")
+}
+
+fn too_slow() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "bodyTooSlow",
+        "Body too slow",
+        format!(
+            "the body has not arrived within {} seconds",
+            READ_WITHIN.as_secs()
+        ),
+    )
+}
+
+/// Refuses texts with a NUL character, wherever they stand: neither a database nor the environment of
+/// a process can hold one.
+fn refuse_nul(object: &Map<String, Value>) -> Result<(), Problem> {
+    match object.iter().find_map(|(key, value)| with_nul(key, value)) {
+        Some(field) => Err(Problem::invalid(field, "has a NUL character")),
+        None => Ok(()),
+    }
+}
+
+/// The path of the first text that has a NUL character, below a path.
+fn with_nul(path: &str, value: &Value) -> Option<String> {
+    if path.contains('\0') {
+        return Some(path.replace('\0', "\\0"));
+    }
+    match value {
+        Value::String(text) if text.contains('\0') => Some(path.to_owned()),
+        Value::Array(values) => values
+            .iter()
+            .enumerate()
+            .find_map(|(index, value)| with_nul(&format!("{path}[{index}]"), value)),
+        Value::Object(object) => object
+            .iter()
+            .find_map(|(key, value)| with_nul(&format!("{path}.{key}"), value)),
+        _ => None,
+    }
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
@@ -101,6 +151,28 @@ mod tests {
             panic!()
         };
         format!("{:?}", parse::<ContainerSpec>(object).unwrap_err())
+    }
+
+    #[test]
+    fn a_nul_is_found_wherever_it_stands() {
+        for (value, field) in [
+            (json!({"user": "a\0"}), "user"),
+            (json!({"ports": [{"hostIp": "a\0"}]}), "ports[0].hostIp"),
+            (json!({"metadata": {"a\0": 1}}), "metadata.a\\0"),
+        ] {
+            let Value::Object(object) = value else {
+                panic!()
+            };
+            let problem = format!("{:?}", refuse_nul(&object).unwrap_err());
+            assert!(
+                problem.contains(&format!("{field:?}")),
+                "{problem} names {field}"
+            );
+        }
+        let Value::Object(sound) = json!({"a": ["b", {"c": "d"}]}) else {
+            panic!()
+        };
+        assert!(refuse_nul(&sound).is_ok());
     }
 
     #[test]

@@ -47,27 +47,32 @@ pub async fn prepare(
     if store.has_credential(CredentialKind::ApiKey).await? {
         return Ok(false);
     }
-    let failed = |source| BootstrapError::File {
+    let (issued, draft) = store.draft(CredentialKind::ApiKey, None, Role::Operator, clock.now());
+    // The file comes first: a key that counts and that nobody can be told is worse than none, and
+    // one in a file that does not count is replaced by the next start.
+    write_key(key_file, &issued.into_text()).map_err(|source| BootstrapError::File {
         path: key_file.to_owned(),
         source,
-    };
-    // The file is made first: a key that nobody can be told is worse than none.
+    })?;
+    store.admit(draft).await?;
+    Ok(true)
+}
+
+/// Writes a key to a new file that only its owner may read, and puts it in the place of whatever was
+/// there.
+fn write_key(path: &Path, key: &str) -> std::io::Result<()> {
+    let fresh = path.with_extension("key.new");
+    if fresh.exists() {
+        std::fs::remove_file(&fresh)?;
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
-        .open(key_file)
-        .map_err(failed)?;
-    let issued = store
-        .issue(CredentialKind::ApiKey, None, Role::Operator, clock.now())
-        .await?;
-    let text = issued.into_text();
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.write_all(b"\n"))
-        .and_then(|()| file.sync_all())
-        .map_err(failed)?;
-    Ok(true)
+        .open(&fresh)?;
+    writeln!(file, "{key}")?;
+    file.sync_all()?;
+    std::fs::rename(&fresh, path)
 }
 
 /// How long the agent of the same machine has to register.

@@ -33,10 +33,7 @@ pub(crate) async fn create(
         Accepted::Committed { .. } => {}
         Accepted::VersionMoved => return Err(Problem::conflict("the resource exists already")),
     }
-    shared
-        .announcer
-        .ready(intent.process.id, intent.resource.reference())
-        .await;
+    announce(shared, &intent).await;
     answer(shared, intent, wait, StatusCode::CREATED).await
 }
 
@@ -45,11 +42,23 @@ pub(crate) async fn change(
     shared: &Shared,
     caller: Caller,
     headers: &HeaderMap,
-    (resource_type, id): (ResourceType, ResourceId),
+    resource: (ResourceType, ResourceId),
     request: Request,
     force: bool,
 ) -> Result<Response, Problem> {
     let wait = preferred_wait(headers)?;
+    let intent = commit_change(shared, caller, resource, request, force).await?;
+    answer(shared, intent, wait, StatusCode::OK).await
+}
+
+/// Commits the intent that a resource be changed.
+pub(crate) async fn commit_change(
+    shared: &Shared,
+    caller: Caller,
+    (resource_type, id): (ResourceType, ResourceId),
+    request: Request,
+    force: bool,
+) -> Result<Intent, Problem> {
     for _ in 0..TRIES {
         let resource = shared
             .store
@@ -63,17 +72,23 @@ pub(crate) async fn change(
                 if let Some(superseded) = superseded {
                     shared.announcer.ended(superseded).await;
                 }
-                shared
-                    .announcer
-                    .ready(intent.process.id, intent.resource.reference())
-                    .await;
-                return answer(shared, intent, wait, StatusCode::OK).await;
+                announce(shared, &intent).await;
+                return Ok(intent);
             }
         }
     }
     Err(Problem::conflict(
         "the resource changes faster than the request can be decided",
     ))
+}
+
+/// Tells whoever may want to know of an intent that was committed.
+async fn announce(shared: &Shared, intent: &Intent) {
+    shared
+        .announcer
+        .ready(intent.process.id, intent.resource.reference())
+        .await;
+    shared.announcer.changed().await;
 }
 
 fn asked(shared: &Shared, caller: Caller, request: Request, force: bool) -> Asked {

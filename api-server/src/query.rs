@@ -22,6 +22,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Strict<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        if parts.uri.query().is_some_and(|query| query.contains("%00")) {
+            return Err(Problem::bad_query("a value has a NUL character"));
+        }
         Query::<T>::try_from_uri(&parts.uri)
             .map(|Query(query)| Self(query))
             .map_err(|rejection| Problem::bad_query(rejection.body_text()))

@@ -8,7 +8,8 @@ use drover_bus::{EventBus, NatsBus, NatsOptions};
 use drover_configuration::{Settings, flags};
 use drover_store::clock::{Clock, SystemClock};
 use drover_store::{Store, StoreOptions};
-use drover_telemetry::{health, shutdown};
+use drover_telemetry::health::{self, Health};
+use drover_telemetry::shutdown;
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,9 @@ pub(crate) struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     history: flags::History,
+    #[command(flatten)]
+    #[serde(flatten)]
+    health: flags::Health,
 }
 
 /// A service of a cluster.
@@ -77,17 +81,17 @@ pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<()
         settings,
     };
     let mut services: JoinSet<anyhow::Result<()>> = JoinSet::new();
-    let health = wiring::health(&wiring.store, &wiring.bus);
-    let health_listen = wiring.settings.health_listen;
-    let ending = shutdown.clone();
-    services.spawn(async move { Ok(health::serve(health, health_listen, ending).await?) });
+    let mut health = wiring::health(&wiring.store, &wiring.bus);
     for role in roles {
         match role {
             Role::Api => wiring.serve_api(&mut services).await?,
-            Role::Process => wiring.serve_processes(&mut services).await?,
+            Role::Process => health = wiring.serve_processes(&mut services).await?,
             Role::Agent => wiring.serve_agents(&mut services).await?,
         }
     }
+    let health_listen = wiring.settings.health_listen;
+    let ending = shutdown.clone();
+    services.spawn(async move { Ok(health::serve(health, health_listen, ending).await?) });
     drop(wiring);
     let mut failed = None;
     while let Some(ended) = services.join_next().await {
@@ -130,10 +134,11 @@ impl Wiring {
         Ok(())
     }
 
+    /// Runs a process server, and tells the health of a program that has one.
     async fn serve_processes(
         &self,
         services: &mut JoinSet<anyhow::Result<()>>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Health> {
         let locks = drover_process_server::launch::locks(&self.settings, &self.store).await?;
         let parts = drover_process_server::Parts {
             store: self.store.clone(),
@@ -143,6 +148,7 @@ impl Wiring {
             interference: Arc::new(drover_process_server::NoInterference),
         };
         let options = drover_process_server::launch::options(&self.settings);
+        let health = drover_process_server::launch::health(&self.store, &self.bus, &locks);
         let server = drover_process_server::Server::new(options, parts);
         let shutdown = self.shutdown.clone();
         services.spawn(async move {
@@ -150,6 +156,6 @@ impl Wiring {
             locks.close().await;
             Ok(())
         });
-        Ok(())
+        Ok(health)
     }
 }

@@ -38,6 +38,9 @@ pub(crate) struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     history: flags::History,
+    #[command(flatten)]
+    #[serde(flatten)]
+    health: flags::Health,
 }
 
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {

@@ -85,7 +85,28 @@ impl Agents {
             .await
         {
             Ok(envelope) => read(decode_payload(&envelope.payload)?),
+            Err(error @ BusError::TooLarge { .. }) => {
+                Ok(Answer::Failure(failure::Code::Refused, error.to_string()))
+            }
             Err(error) => Ok(Answer::Silence(no_answer(&error))),
+        }
+    }
+}
+
+impl Agents {
+    /// Tells the agent server that holds the agent of a host to let it go.
+    pub(crate) async fn retire(&self, host: ResourceId) {
+        let envelope = Envelope {
+            id: Uuid::now_v7().to_string(),
+            name: name::HOST_RETIRED.to_owned(),
+            ..Envelope::default()
+        };
+        if let Err(error) = self
+            .bus
+            .publish(&Subject::host_command(host), envelope)
+            .await
+        {
+            tracing::debug!(%error, %host, "nobody was told that the host is retired");
         }
     }
 }

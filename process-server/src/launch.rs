@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_bus::EventBus;
 use drover_configuration::{ConfigurationError, Settings};
-use drover_locks::{EtcdLocks, EtcdOptions, LockError};
+use drover_locks::{EtcdLocks, EtcdOptions, LockError, LockManager};
 use drover_store::Store;
+use drover_telemetry::health::Health;
 
 use crate::{Options, Retention, StoreEpochs};
 
@@ -45,4 +47,16 @@ pub async fn locks(settings: &Settings, store: &Store) -> Result<Arc<EtcdLocks>,
     };
     let epochs = Arc::new(StoreEpochs(store.clone()));
     Ok(Arc::new(EtcdLocks::connect(etcd, epochs).await?))
+}
+
+/// Whether all that a process server needs is within reach.
+pub fn health(store: &Store, bus: &Arc<dyn EventBus>, locks: &Arc<EtcdLocks>) -> Health {
+    let (store, bus, locks) = (store.clone(), bus.clone(), locks.clone());
+    Health::default()
+        .with("database", move || {
+            let store = store.clone();
+            async move { store.is_ready().await.unwrap_or(false) }
+        })
+        .with("bus", move || std::future::ready(bus.is_connected()))
+        .with("locks", move || std::future::ready(locks.is_connected()))
 }

@@ -9,7 +9,7 @@ use drover_configuration::flags;
 use drover_process_server::{NoInterference, Parts, Server, launch};
 use drover_store::clock::SystemClock;
 use drover_store::{Store, StoreOptions};
-use drover_telemetry::{logs, shutdown};
+use drover_telemetry::{health, logs, shutdown};
 use serde::Serialize;
 
 /// Makes intents true.
@@ -31,6 +31,9 @@ struct Arguments {
     #[command(flatten)]
     #[serde(flatten)]
     history: flags::History,
+    #[command(flatten)]
+    #[serde(flatten)]
+    health: flags::Health,
 }
 
 #[tokio::main]
@@ -53,9 +56,13 @@ async fn main() -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         interference: Arc::new(NoInterference),
     };
-    Server::new(launch::options(&settings), parts)
-        .run(shutdown)
-        .await;
+    let health = launch::health(&store, &parts.bus, &locks);
+    let server = Server::new(launch::options(&settings), parts);
+    let (served, ()) = tokio::join!(
+        health::serve(health, settings.health_listen, shutdown.clone()),
+        server.run(shutdown),
+    );
+    served.context("health cannot be served")?;
     locks.close().await;
     Ok(store.close().await?)
 }

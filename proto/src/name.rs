@@ -12,5 +12,7 @@ pub const AGENT_COMMAND: &str = "agent.command";
 /// A [`HostReport`](crate::v1::HostReport); answered by a
 /// [`ReportAnswer`](crate::v1::ReportAnswer).
 pub const HOST_REPORT: &str = "host.report";
+/// A host was removed: the connection of its agent is to be ended. No payload.
+pub const HOST_RETIRED: &str = "host.retired";
 /// An agent has connected. The resource is its host.
 pub const HOST_CONNECTED: &str = "host.connected";

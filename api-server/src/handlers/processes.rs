@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use drover_domain::engine;
 use drover_domain::{Phase, Process, ProcessId, Resource};
@@ -105,7 +105,6 @@ pub(crate) async fn retry(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
-    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ProcessId::new(id.uuid());
     let (process, _) = find(&shared, id).await?;
@@ -113,24 +112,23 @@ pub(crate) async fn retry(
         Phase::Failed | Phase::Canceled => {
             let resource = (process.resource.resource_type, process.resource.id);
             let (request, force) = (process.request, process.force);
-            intents::change(&shared, caller, &headers, resource, request, force).await
+            let intent = intents::commit_change(&shared, caller, resource, request, force).await?;
+            Ok(accepted(&intent.process))
         }
         Phase::Waiting if shared.store.hurry(id, shared.clock.now()).await? => {
             shared.announcer.ready(id, process.resource).await;
             let (process, _) = find(&shared, id).await?;
-            Ok((
-                StatusCode::ACCEPTED,
-                Json(representation::process(&process)),
-            )
-                .into_response())
+            Ok(accepted(&process))
         }
         Phase::Done => Err(Problem::process_finished(process.phase)),
-        Phase::Queued | Phase::Running | Phase::Waiting => Ok((
-            StatusCode::ACCEPTED,
-            Json(representation::process(&process)),
-        )
-            .into_response()),
+        Phase::Queued | Phase::Running | Phase::Waiting => Ok(accepted(&process)),
     }
+}
+
+fn accepted(process: &Process) -> Response {
+    let location = format!("/v1/processes/{}", process.id);
+    let body = Json(representation::process(process));
+    (StatusCode::ACCEPTED, [(header::LOCATION, location)], body).into_response()
 }
 
 async fn find(shared: &Shared, id: ProcessId) -> Result<(Process, Option<Resource>), Problem> {

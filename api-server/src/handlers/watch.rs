@@ -13,6 +13,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use drover_bus::{Subscribe, Subscription};
+use drover_domain::ResourceId;
 use drover_store::{Change, ChangeFilter, Position, StoreError};
 use futures::Stream;
 use serde_json::json;
@@ -29,7 +30,8 @@ const LOOK: Duration = Duration::from_millis(500);
 
 struct Watching {
     shared: Arc<Shared>,
-    filter: ChangeFilter,
+    resource: Option<ResourceId>,
+    project: Option<ResourceId>,
     after: Position,
     told: Option<Subscription>,
     _permit: OwnedSemaphorePermit,
@@ -50,13 +52,10 @@ pub(crate) async fn watch(
     let after = position(&shared, query.after.as_deref()).await?;
     // Without the bus the timer serves alone.
     let told = shared.bus.subscribe(Subscribe::changed()).await.ok();
-    let filter = ChangeFilter {
-        resource: query.resource_id,
-        project: query.project_id,
-    };
     let watching = Watching {
         shared,
-        filter,
+        resource: query.resource_id,
+        project: query.project_id,
         after,
         told,
         _permit: permit,
@@ -106,13 +105,19 @@ impl Watching {
     /// The next changes, as soon as there are any; none once the server stops.
     async fn next_page(&mut self) -> Result<Option<Vec<Change>>, StoreError> {
         loop {
-            let page = self
+            let everything = ChangeFilter::default();
+            let mut page = self
                 .shared
                 .store
-                .changes(self.after, &self.filter, PAGE)
+                .changes(self.after, &everything, PAGE)
                 .await?;
             if let Some(last) = page.last() {
+                // What does not pass the filter was read all the same, and is not read again.
                 self.after = last.position;
+                page.retain(|change| self.passes(change));
+                if page.is_empty() {
+                    continue;
+                }
                 return Ok(Some(page));
             }
             let pause = LOOK.mul_f64(0.75 + rand::random::<f64>() / 2.0);
@@ -131,6 +136,14 @@ impl Watching {
                 self.told = None;
             }
         }
+    }
+}
+
+impl Watching {
+    fn passes(&self, change: &Change) -> bool {
+        let is_wanted = |wanted: Option<ResourceId>, given| wanted.is_none() || wanted == given;
+        is_wanted(self.resource, Some(change.resource.id))
+            && is_wanted(self.project, change.project)
     }
 }
 

@@ -29,7 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How to reach NATS.
 #[derive(Clone, Default)]
 pub struct NatsOptions {
-    /// Addresses as `nats://host:4222` or `tls://host:4222`; one at least.
+    /// Addresses as `nats://host:4222` or `tls://host:4222`; one at least. The first that carries a
+    /// user and a password, as `nats://user:password@host:4222`, gives them for all.
     pub servers: Vec<String>,
     /// What the NATS server calls this client in its lists; the server's id serves well.
     pub name: String,
@@ -68,6 +69,17 @@ pub(crate) fn addresses(options: &NatsOptions) -> Result<Vec<ServerAddr>, BusErr
         .collect()
 }
 
+/// The user and the password of the first address that carries them, as `nats://user:password@host`.
+fn credentials(addresses: &[ServerAddr]) -> Option<(String, String)> {
+    addresses.iter().find_map(|address| {
+        let user = address.username()?;
+        Some((
+            user.to_owned(),
+            address.password().unwrap_or_default().to_owned(),
+        ))
+    })
+}
+
 /// What stands behind the credentials that an address may carry.
 fn host(address: &str) -> &str {
     address.rsplit_once('@').map_or(address, |(_, host)| host)
@@ -84,8 +96,11 @@ pub(crate) fn connect_options(options: &NatsOptions) -> ConnectOptions {
         .ping_interval(PING)
         .subscription_capacity(QUEUE)
         .client_capacity(SEND_QUEUE);
-    if let Some((user, password)) = &options.user {
-        connect = connect.user_and_password(user.clone(), password.clone());
+    let in_address = addresses(options)
+        .ok()
+        .and_then(|addresses| credentials(&addresses));
+    if let Some((user, password)) = options.user.clone().or(in_address) {
+        connect = connect.user_and_password(user, password);
     }
     if let Some(token) = &options.token {
         connect = connect.token(token.clone());
@@ -118,6 +133,20 @@ mod tests {
         for attempt in [12, 1_000, usize::MAX] {
             assert!((LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(&pause(attempt)));
         }
+    }
+
+    #[test]
+    fn a_user_in_an_address_is_used() {
+        let servers = vec![
+            "nats://a:4222".to_owned(),
+            "nats://drover:geheim@b:4222".to_owned(),
+        ];
+        let options = NatsOptions {
+            servers,
+            ..NatsOptions::default()
+        };
+        let found = credentials(&addresses(&options).unwrap());
+        assert_eq!(found, Some(("drover".to_owned(), "geheim".to_owned())));
     }
 
     #[test]

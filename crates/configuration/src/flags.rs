@@ -25,8 +25,13 @@ pub struct General {
     #[arg(long, global = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<Format>,
+}
+
+/// Where health is served.
+#[derive(Args, Clone, Serialize)]
+pub struct Health {
     /// Where /healthz and /readyz of the whole program are; 127.0.0.1:9090 if absent
-    #[arg(long, global = true)]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_listen: Option<SocketAddr>,
 }

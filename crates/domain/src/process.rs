@@ -94,7 +94,7 @@ impl FromStr for Phase {
 pub enum WaitsFor {
     /// The agent of this host is heard again.
     Host(ResourceId),
-    /// There is room: a host became active or a reservation was given back.
+    /// There is room: a host became active.
     Room,
 }
 
@@ -178,7 +178,7 @@ pub struct Process {
     pub run_after: Timestamp,
     /// It fails if it is not finished by then.
     pub deadline: Timestamp,
-    /// Lower is served first.
+    /// Lower is served first, once there is a choice; nothing orders by it yet.
     pub priority: i16,
     /// The highest fence under which it was claimed.
     pub fence: Fence,

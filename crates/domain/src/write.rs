@@ -151,6 +151,17 @@ pub struct ProcessWrite {
     pub passed: Vec<Passed>,
 }
 
+impl ProcessWrite {
+    /// Whether it says nothing but that a step is finished which changed nothing. Such a write can
+    /// be left to the next one: if that is lost, the step runs again and changes nothing again.
+    pub fn can_wait(&self) -> bool {
+        self.process.phase == Phase::Running
+            && self.resource.is_none()
+            && self.reservation.is_none()
+            && self.successor.is_none()
+    }
+}
+
 /// What became of a [`ProcessWrite`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {

@@ -11,7 +11,7 @@ use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::entities::{process, resource};
+use crate::entities::{process, readable, resource};
 use crate::{Store, StoreError, dialect};
 
 /// A process that some server should try to claim.
@@ -28,6 +28,8 @@ pub struct Ready {
 pub struct Claim {
     /// The process.
     pub process: ProcessId,
+    /// The resource that was locked.
+    pub resource: ResourceRef,
     /// The fence that came with the lock.
     pub fence: Fence,
 }
@@ -68,8 +70,7 @@ impl Store {
             .all(&transaction)
             .await?;
         let mut found = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let process = Process::try_from(row)?;
+        for process in rows.into_iter().filter_map(readable::<_, Process>) {
             found.insert(process.id, process);
         }
         let mut ours: Vec<Option<Process>> = Vec::with_capacity(claims.len());
@@ -100,8 +101,7 @@ impl Store {
         transaction.commit().await?;
 
         let mut resources = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let resource = Resource::try_from(row)?;
+        for resource in rows.into_iter().filter_map(readable::<_, Resource>) {
             resources.insert(resource.id, resource);
         }
         let claimed = ours.into_iter().map(|process| {
@@ -145,7 +145,7 @@ impl Store {
                 .all(&self.reader)
                 .await?,
         );
-        rows.into_iter().map(ready).collect()
+        Ok(rows.into_iter().filter_map(ready).collect())
     }
 
     /// Makes those due that wait for something which has happened.
@@ -193,7 +193,7 @@ impl Store {
             .exec(&transaction)
             .await?;
         transaction.commit().await?;
-        rows.into_iter().map(ready).collect()
+        Ok(rows.into_iter().filter_map(ready).collect())
     }
 }
 
@@ -204,8 +204,10 @@ fn take(
     now: Timestamp,
     lease: Duration,
 ) -> Option<Process> {
+    // The lock is that of the resource that a hint named; only the row knows which is the right one.
+    let is_locked = process.resource == claim.resource;
     let is_asleep = process.phase == Phase::Waiting && process.run_after > now;
-    if process.fence >= claim.fence || is_asleep {
+    if process.fence >= claim.fence || is_asleep || !is_locked {
         return None;
     }
     process.phase = Phase::Running;
@@ -217,11 +219,12 @@ fn take(
     Some(process)
 }
 
-fn ready((id, resource_type, resource_id): (Uuid, String, Uuid)) -> Result<Ready, StoreError> {
+fn ready((id, resource_type, resource_id): (Uuid, String, Uuid)) -> Option<Ready> {
+    let resource_type = resource_type.parse();
     let resource_type = resource_type
-        .parse()
-        .map_err(|error| StoreError::unreadable("process", error))?;
-    Ok(Ready {
+        .inspect_err(|error| tracing::error!(%error, process = %id, "a row cannot be read"))
+        .ok()?;
+    Some(Ready {
         process: ProcessId::new(id),
         resource: ResourceRef {
             resource_type,

@@ -124,9 +124,15 @@ impl Store {
         if self.reader.get_database_backend() == DatabaseBackend::Sqlite {
             self.reader.ping().await?;
         }
-        Ok(Migrator::get_pending_migrations(&self.reader)
-            .await?
-            .is_empty())
+        match dialect::applied_migrations(&self.reader)
+            .await
+            .map_err(StoreError::from)
+        {
+            Ok(applied) => Ok(applied == Migrator::migrations().len() as u64),
+            Err(error) if error.is_unavailable() => Err(error),
+            // There is no schema at all yet.
+            Err(_) => Ok(false),
+        }
     }
 
     /// Waits for what is under way and closes the connections.

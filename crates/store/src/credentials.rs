@@ -97,6 +97,9 @@ impl fmt::Debug for Issued {
     }
 }
 
+/// A credential that does not count yet.
+pub struct Draft(credential::ActiveModel);
+
 /// A credential as somebody shows it: of the right form, not yet checked.
 pub struct Presented {
     id: Uuid,
@@ -188,6 +191,29 @@ impl Store {
             .exec_without_returning(&self.writer)
             .await?;
         Ok(issued)
+    }
+
+    /// Makes a credential that does not count yet, so that its text can be kept somewhere first.
+    pub fn draft(
+        &self,
+        kind: CredentialKind,
+        owner: Option<ResourceId>,
+        role: Role,
+        now: Timestamp,
+    ) -> (Issued, Draft) {
+        let (issued, row) = issue(kind, owner, role, now);
+        (issued, Draft(row))
+    }
+
+    /// Lets a credential count from now on.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn admit(&self, draft: Draft) -> Result<(), StoreError> {
+        credential::Entity::insert(draft.0)
+            .exec_without_returning(&self.writer)
+            .await?;
+        Ok(())
     }
 
     /// Checks a credential; none if there is no such credential.

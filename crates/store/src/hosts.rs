@@ -11,7 +11,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
 
-use crate::entities::{host_port, host_room, reservation, resource};
+use crate::entities::{host_port, host_room, readable, reservation, resource};
 use crate::{Store, StoreError, reservations};
 
 impl Store {
@@ -26,7 +26,11 @@ impl Store {
             .filter(resource::Column::RemovedAt.is_null())
             .all(&self.reader)
             .await?;
-        let rooms = host_room::Entity::find().all(&self.reader).await?;
+        let ids: Vec<Uuid> = hosts.iter().map(|host| host.id).collect();
+        let rooms = host_room::Entity::find()
+            .filter(host_room::Column::HostId.is_in(ids))
+            .all(&self.reader)
+            .await?;
         let mut rooms: HashMap<Uuid, host_room::Model> =
             rooms.into_iter().map(|room| (room.host_id, room)).collect();
         let mut ports: HashMap<Uuid, Vec<HeldPort>> = HashMap::new();
@@ -41,7 +45,9 @@ impl Store {
             let Some(room) = rooms.remove(&row.id) else {
                 continue;
             };
-            let host = Resource::try_from(row)?;
+            let Some(host) = readable::<_, Resource>(row) else {
+                continue;
+            };
             candidates.push(Candidate {
                 id: host.id,
                 state: host.state,
@@ -98,6 +104,18 @@ impl Store {
         capacity: Capacity,
     ) -> Result<(), StoreError> {
         write_capacity(&self.writer, host, capacity).await
+    }
+
+    /// Forgets how much a host has, once it is removed.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forget_room(&self, host: ResourceId) -> Result<(), StoreError> {
+        host_room::Entity::delete_many()
+            .filter(host_room::Column::HostId.eq(host.uuid()))
+            .exec(&self.writer)
+            .await?;
+        Ok(())
     }
 
     /// How many containers hold something on a host.

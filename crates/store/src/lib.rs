@@ -46,7 +46,7 @@ use sea_orm::DatabaseConnection;
 pub use changes::{Change, ChangeFilter, Position, UnknownPosition};
 pub use claims::{Claim, Claimed, Ready};
 pub use connection::StoreOptions;
-pub use credentials::{CredentialKind, Issued, Presented, Role, Verified};
+pub use credentials::{CredentialKind, Draft, Issued, Presented, Role, Verified};
 pub use error::StoreError;
 pub use intents::Accepted;
 pub use processes::ProcessFilter;

@@ -166,6 +166,7 @@ impl Dispatcher {
             .iter()
             .map(|(ready, _, guard)| Claim {
                 process: ready.process,
+                resource: ready.resource,
                 fence: guard.fence(),
             })
             .collect();
@@ -211,24 +212,27 @@ impl Dispatcher {
     }
 }
 
-/// The resources that this server works on now, each with a process that was offered meanwhile:
-/// most often the one that has superseded the process at work.
+/// The resources that this server works on now, each with the processes that were offered meanwhile:
+/// most often one that has superseded the process at work.
 #[derive(Default)]
 struct AtWork {
-    resources: Mutex<HashMap<ResourceId, Option<Ready>>>,
+    resources: Mutex<HashMap<ResourceId, Vec<Ready>>>,
 }
 
 impl AtWork {
     /// Whether a resource is at work. If it is, the process is offered again when it is not any
-    /// more.
+    /// more. There are few: one unfinished process a resource, and ended ones that are still told
+    /// of.
     fn is_at_work(&self, ready: Ready) -> bool {
         let mut resources = self
             .resources
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         match resources.get_mut(&ready.resource.id) {
-            Some(next) => {
-                *next = Some(ready);
+            Some(offered) => {
+                if !offered.contains(&ready) {
+                    offered.push(ready);
+                }
                 true
             }
             None => false,
@@ -240,7 +244,7 @@ impl AtWork {
             .resources
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        resources.insert(resource, None);
+        resources.insert(resource, Vec::new());
         Place {
             at_work: at_work.clone(),
             resource,
@@ -263,8 +267,10 @@ impl Drop for Place {
             .resources
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(Some(next)) = resources.remove(&self.resource) {
-            self.offers.now(next);
+        let offered = resources.remove(&self.resource).unwrap_or_default();
+        drop(resources);
+        for ready in offered {
+            self.offers.now(ready);
         }
     }
 }

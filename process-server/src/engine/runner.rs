@@ -21,7 +21,7 @@ use drover_domain::engine::{Failure, Moment, Next, Outcome, advance, conclude, f
 use drover_domain::lifecycle::Step;
 use drover_domain::process::WaitsFor;
 use drover_domain::write::{ProcessWrite, Written};
-use drover_domain::{Phase, Process, Resource, ResourceType, ServerId, State};
+use drover_domain::{Phase, Process, Resource, ResourceType, ServerId, State, Timestamp};
 use drover_locks::Guard;
 use drover_store::clock::Clock;
 use drover_store::{Claimed, Ready, StoreError, fresh};
@@ -102,6 +102,10 @@ impl Runner {
                 return self.hand_back(process).await;
             }
             let (write, next) = self.decide(&process, &resource, guard, again).await?;
+            if next == Next::Continue && write.can_wait() {
+                process = write.process;
+                continue;
+            }
             if self.interference.dies_before(&write) {
                 return Err(Stop::Interrupted);
             }
@@ -153,20 +157,22 @@ impl Runner {
         guard: &Guard,
         again: u32,
     ) -> Result<(ProcessWrite, Next), Stop> {
+        let began = self.clock.now();
         let Some(step) = process.next_step() else {
-            return Ok(conclude(process, resource, self.moment()));
+            return Ok(conclude(process, resource, self.moment(began)));
         };
-        let now = self.clock.now();
-        if now >= process.deadline {
+        if began >= process.deadline {
             let reason = process.message.as_deref().unwrap_or("it was never begun");
             let failure = Failure::new(format!("gave up at the deadline: {reason}"));
-            return Ok(fail(process, resource, Some(step), failure, now));
+            let moment = self.moment(began);
+            return Ok(fail(process, resource, Some(step), failure, moment));
         }
         let entry = match self.caps.enter(process, resource) {
             Ok(entry) => entry,
             Err(full) => {
                 let outcome = wait_for_turn(full);
-                return Ok(advance(process, resource, step, outcome, self.moment()));
+                let moment = self.moment(began);
+                return Ok(advance(process, resource, step, outcome, moment));
             }
         };
         let outcome = if again > AGAIN_AT_ONCE {
@@ -180,7 +186,13 @@ impl Runner {
         if let Outcome::Retry(failure) | Outcome::Fail(failure) = &outcome {
             tracing::info!(%step, reason = %failure, "step did not succeed");
         }
-        Ok(advance(process, resource, step, outcome, self.moment()))
+        Ok(advance(
+            process,
+            resource,
+            step,
+            outcome,
+            self.moment(began),
+        ))
     }
 
     async fn run_step(
@@ -190,7 +202,13 @@ impl Runner {
         resource: &Resource,
         guard: &Guard,
     ) -> Result<Outcome, Stop> {
-        let running = steps::run(step, process, resource, &self.surroundings);
+        let running = steps::run(
+            step,
+            process,
+            resource,
+            &self.surroundings,
+            self.clock.now(),
+        );
         let outcome = tokio::select! {
             outcome = running => outcome,
             () = guard.lost().cancelled() => {
@@ -276,9 +294,10 @@ impl Runner {
         }
     }
 
-    fn moment(&self) -> Moment {
+    fn moment(&self, began: Timestamp) -> Moment {
         Moment {
             now: self.clock.now(),
+            began,
             jitter: rand::random(),
             successor: fresh::process_id(),
             lease: self.lease,

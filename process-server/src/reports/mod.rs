@@ -11,8 +11,8 @@
 //!               settled         later: the agent reports again
 //! ```
 //!
-//! An agent can only tell of containers that live on its own host; whatever else it says is
-//! dropped.
+//! An agent can only tell of containers that live on its own host. One that it has and that lives
+//! nowhere, or elsewhere, is taken away from it.
 
 mod inventory;
 mod settle;

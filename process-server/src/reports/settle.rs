@@ -5,12 +5,12 @@ use std::sync::Arc;
 use drover_domain::lifecycle::{self, Report, Reported};
 use drover_domain::process::WaitsFor;
 use drover_domain::resource::Details;
-use drover_domain::{Fence, Resource, ResourceId, ResourceType};
+use drover_domain::{Fence, Resource, ResourceId, ResourceRef, ResourceType};
 use drover_locks::{Acquisition, LockError};
 use drover_proto::Malformed;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
-use drover_proto::v1::{InspectContainer, SeenContainer, seen_container};
+use drover_proto::v1::{InspectContainer, RemoveContainer, SeenContainer, seen_container};
 use drover_store::StoreError;
 use uuid::Uuid;
 
@@ -48,10 +48,14 @@ impl Settler {
             field: "containerId",
             value: seen.container_id.chars().take(64).collect(),
         })?;
-        let Some(report) = report_of(seen) else {
-            return Ok(true);
-        };
         let Some(container) = self.container_on(host, id).await? else {
+            // It is not there, or on its way elsewhere: nobody wants it here.
+            return match seen.state() {
+                seen_container::State::Missing => Ok(true),
+                _ => self.remove_unwanted(host, id).await,
+            };
+        };
+        let Some(report) = report_of(seen) else {
             return Ok(true);
         };
         match lifecycle::of(ResourceType::Container).hear(container.state, report) {
@@ -66,7 +70,7 @@ impl Settler {
         host: ResourceId,
         id: ResourceId,
     ) -> Result<bool, SettleError> {
-        let reference = drover_domain::ResourceRef {
+        let reference = ResourceRef {
             resource_type: ResourceType::Container,
             id,
         };
@@ -117,13 +121,7 @@ impl Settler {
         container: &Resource,
         fence: Fence,
     ) -> Result<Option<SeenContainer>, SettleError> {
-        let order = Order {
-            name: "settle".to_owned(),
-            sender: Uuid::now_v7(),
-            host,
-            resource: container.reference(),
-            fence,
-        };
+        let order = order("settle", host, container.reference(), fence);
         let action = Action::InspectContainer(InspectContainer {});
         let agents = &self.runner.surroundings.agents;
         Ok(match agents.send(order, action).await? {
@@ -140,7 +138,31 @@ impl Settler {
         })
     }
 
-    /// A container, if it lives on the host.
+    /// Takes away a container that a host has and should not have: it was removed by force while the
+    /// host was away, or placed elsewhere. Decided anew under its lock.
+    async fn remove_unwanted(&self, host: ResourceId, id: ResourceId) -> Result<bool, SettleError> {
+        let reference = ResourceRef {
+            resource_type: ResourceType::Container,
+            id,
+        };
+        let acquired = self.parts.locks.acquire(&[reference]).await?.pop();
+        let Some(Acquisition::Acquired(guard)) = acquired else {
+            return Ok(false);
+        };
+        if self.container_on(host, id).await?.is_some() {
+            return Ok(false);
+        }
+        tracing::info!(container = %id, %host, "a container that nobody wants is taken away");
+        let order = order("remove-unwanted", host, reference, guard.fence());
+        let action = Action::RemoveContainer(RemoveContainer {});
+        let agents = &self.runner.surroundings.agents;
+        Ok(matches!(
+            agents.send(order, action).await?,
+            Answer::Container(_)
+        ))
+    }
+
+    /// A container, if it lives on the host and was not removed.
     async fn container_on(
         &self,
         host: ResourceId,
@@ -151,7 +173,9 @@ impl Settler {
             .store
             .resource(ResourceType::Container, id)
             .await?;
-        Ok(container.filter(|container| container.host == Some(host)))
+        let lives_here =
+            |container: &Resource| container.host == Some(host) && container.removed.is_none();
+        Ok(container.filter(lives_here))
     }
 
     /// Offers the processes that wait for something which has happened.
@@ -165,6 +189,17 @@ impl Settler {
             Ok(woken) => woken.into_iter().for_each(|ready| self.offers.now(ready)),
             Err(error) => tracing::info!(%error, "nobody was woken, the sweep will do it"),
         }
+    }
+}
+
+/// An order that no process gives.
+fn order(name: &str, host: ResourceId, resource: ResourceRef, fence: Fence) -> Order {
+    Order {
+        name: name.to_owned(),
+        sender: Uuid::now_v7(),
+        host,
+        resource,
+        fence,
     }
 }
 

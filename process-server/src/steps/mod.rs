@@ -14,7 +14,7 @@ mod replies;
 
 use drover_domain::engine::Outcome;
 use drover_domain::lifecycle::Step;
-use drover_domain::{Process, Resource};
+use drover_domain::{Process, Resource, ResourceId, ResourceType, Timestamp};
 use drover_proto::Malformed;
 use drover_store::{Store, StoreError};
 
@@ -33,6 +33,7 @@ pub(crate) struct Surroundings {
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) step: Step,
+    pub(crate) now: Timestamp,
     pub(crate) process: &'a Process,
     pub(crate) resource: &'a Resource,
     pub(crate) surroundings: &'a Surroundings,
@@ -58,8 +59,10 @@ pub(crate) async fn run(
     process: &Process,
     resource: &Resource,
     surroundings: &Surroundings,
+    now: Timestamp,
 ) -> Result<Outcome, StepError> {
     let context = Context {
+        now,
         step,
         process,
         resource,
@@ -80,9 +83,19 @@ pub(crate) async fn run(
 }
 
 impl Context<'_> {
+    /// Whether a host was removed, and whatever lived on it with it.
+    async fn is_gone(&self, host: ResourceId) -> Result<bool, StepError> {
+        let host = self
+            .surroundings
+            .store
+            .resource(ResourceType::Host, host)
+            .await?;
+        Ok(host.is_none_or(|host| host.removed.is_some()))
+    }
+
     /// The order for the agent of a host, in the name of this step and this try of it. `part` tells
     /// apart the commands of one step.
-    fn order(&self, host: drover_domain::ResourceId, part: &str) -> Order {
+    fn order(&self, host: ResourceId, part: &str) -> Order {
         Order {
             name: format!("{}/{}/{part}", self.step, self.process.attempts()),
             sender: self.process.id.uuid(),

@@ -16,7 +16,7 @@ pub(super) fn finish_step(
     moment: Moment,
 ) -> (ProcessWrite, Next) {
     let mut process = process.clone();
-    let entry = entry(&mut process, step, moment.now);
+    let entry = entry(&mut process, step, moment.began);
     entry.finished = Some(moment.now);
     entry.error = None;
     process.message = None;

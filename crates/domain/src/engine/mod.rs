@@ -105,6 +105,8 @@ pub enum Next {
 pub struct Moment {
     /// The present moment.
     pub now: Timestamp,
+    /// When the step was begun.
+    pub began: Timestamp,
     /// At random, from 0 to 1: spreads what would otherwise come back all at once.
     pub jitter: f64,
     /// The id for a process that may follow.
@@ -127,14 +129,14 @@ pub fn advance(
         Outcome::Done(changes) => finish_step(process, resource, step, *changes, moment),
         Outcome::Wait { reason, .. } if is_late => {
             let message = format!("gave up at the deadline, while waiting: {reason}");
-            fail(process, resource, Some(step), Failure::new(message), now)
+            fail(process, resource, Some(step), Failure::new(message), moment)
         }
         Outcome::Wait {
             reason,
             delay,
             waits_for,
         } => {
-            let mut write = stay(process, step, now);
+            let mut write = stay(process, step, moment.began);
             write.process.phase = Phase::Waiting;
             write.process.message = Some(reason);
             write.process.waits_for = waits_for;
@@ -142,7 +144,7 @@ pub fn advance(
             (write, Next::Rest)
         }
         Outcome::Retry(failure) => retry(process, resource, step, failure, moment),
-        Outcome::Fail(failure) => fail(process, resource, Some(step), failure, now),
+        Outcome::Fail(failure) => fail(process, resource, Some(step), failure, moment),
     }
 }
 
@@ -158,11 +160,12 @@ pub fn fail(
     resource: &Resource,
     step: Option<Step>,
     failure: Failure,
-    now: Timestamp,
+    moment: Moment,
 ) -> (ProcessWrite, Next) {
+    let now = moment.now;
     let mut process = process.clone();
     if let Some(step) = step {
-        entry(&mut process, step, now).error = Some(failure.message.clone());
+        entry(&mut process, step, moment.began).error = Some(failure.message.clone());
     }
     process.phase = Phase::Failed;
     process.message = Some(failure.message.clone());
@@ -199,10 +202,10 @@ fn retry(
         .definition()
         .map_or(0, |definition| definition.attempts);
     if attempts >= budget || moment.now >= process.deadline {
-        return fail(process, resource, Some(step), failure, moment.now);
+        return fail(process, resource, Some(step), failure, moment);
     }
-    let mut write = stay(process, step, moment.now);
-    let entry = entry(&mut write.process, step, moment.now);
+    let mut write = stay(process, step, moment.began);
+    let entry = entry(&mut write.process, step, moment.began);
     entry.attempts = attempts;
     entry.error = Some(failure.message.clone());
     write.process.phase = Phase::Waiting;
@@ -212,9 +215,9 @@ fn retry(
     (write, Next::Rest)
 }
 
-fn stay(process: &Process, step: Step, now: Timestamp) -> ProcessWrite {
+fn stay(process: &Process, step: Step, began: Timestamp) -> ProcessWrite {
     let mut process = process.clone();
-    entry(&mut process, step, now);
+    entry(&mut process, step, began);
     ProcessWrite {
         process,
         resource: None,
@@ -224,12 +227,12 @@ fn stay(process: &Process, step: Step, now: Timestamp) -> ProcessWrite {
     }
 }
 
-fn entry(process: &mut Process, step: Step, now: Timestamp) -> &mut JournalEntry {
+fn entry(process: &mut Process, step: Step, began: Timestamp) -> &mut JournalEntry {
     let known = process.journal.iter().position(|entry| entry.step == step);
     let index = known.unwrap_or_else(|| {
         process.journal.push(JournalEntry {
             step,
-            started: now,
+            started: began,
             finished: None,
             attempts: 0,
             error: None,

@@ -11,6 +11,7 @@ use crate::write::{Asked, Intent};
 fn moment(now: i64) -> Moment {
     Moment {
         now: Timestamp::from_millis(now),
+        began: Timestamp::from_millis(now),
         jitter: 1.0,
         successor: ProcessId::new(uuid::Uuid::from_u128(99)),
         lease: Duration::from_secs(10),

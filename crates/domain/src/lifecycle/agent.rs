@@ -1,4 +1,5 @@
-//! The lifecycle of an agent: it registers, is heard, and goes with its host.
+//! The lifecycle of an agent: it registers and is heard. When its host is removed, it is retired
+//! with it: that is a step of the host's process.
 
 use std::time::Duration;
 

@@ -31,10 +31,35 @@ pub(crate) async fn begin(database: &DatabaseConnection) -> Result<DatabaseTrans
 /// that will write does so anyway.
 pub(crate) async fn lock_schema(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
     if transaction.get_database_backend() == DatabaseBackend::Postgres {
+        // Building an index may take long, and so may waiting for another server that does.
+        for bound in [
+            "lock_timeout",
+            "statement_timeout",
+            "idle_in_transaction_session_timeout",
+        ] {
+            transaction
+                .execute_unprepared(&format!("SET LOCAL {bound} = 0"))
+                .await?;
+        }
         let lock = format!("SELECT pg_advisory_xact_lock({SCHEMA_LOCK})");
         transaction.execute_unprepared(&lock).await?;
     }
     Ok(())
+}
+
+/// How many steps of the schema were applied. Fails where there is no schema yet.
+pub(crate) async fn applied_migrations(database: &DatabaseConnection) -> Result<u64, DbErr> {
+    let statement = Statement::from_string(
+        database.get_database_backend(),
+        "SELECT count(*) AS applied FROM seaql_migrations",
+    );
+    let row = Applied::find_by_statement(statement).one(database).await?;
+    Ok(row.map_or(0, |row| u64::try_from(row.applied).unwrap_or(0)))
+}
+
+#[derive(FromQueryResult)]
+struct Applied {
+    applied: i64,
 }
 
 /// The change records after a position that no transaction still open can come before, oldest

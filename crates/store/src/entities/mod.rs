@@ -14,3 +14,14 @@ pub(crate) mod host_room;
 pub(crate) mod process;
 pub(crate) mod reservation;
 pub(crate) mod resource;
+
+/// What a row says; none, and a line in the log, if this release cannot read it. For where many rows
+/// are read at once, and one that is broken must not keep the others from being served.
+pub(crate) fn readable<Row, Read>(row: Row) -> Option<Read>
+where
+    Read: TryFrom<Row, Error = crate::StoreError>,
+{
+    Read::try_from(row)
+        .inspect_err(|error| tracing::error!(%error, "a row cannot be read"))
+        .ok()
+}

@@ -14,6 +14,7 @@ use futures::future::join_all;
 use crate::support::{LEASE, NOW, World, at, container, next_write, to_change, to_create};
 
 facts! {
+    a_claim_under_the_lock_of_another_resource_claims_nothing,
     a_claim_says_who_works_on_what_and_until_when,
     a_claim_needs_a_higher_fence,
     a_sleeping_process_is_not_claimed_before_its_moment,
@@ -27,6 +28,7 @@ async fn a_claim_says_who_works_on_what_and_until_when(world: World) {
     let intent = world.accept(to_create(container("one"))).await;
     let claim = Claim {
         process: intent.process.id,
+        resource: intent.resource.reference(),
         fence: Fence::from_raw(7),
     };
     let server = fresh::server_id();
@@ -84,6 +86,23 @@ async fn a_finished_process_is_never_claimed(world: World) {
     assert_eq!(world.rows().await, before);
 }
 
+async fn a_claim_under_the_lock_of_another_resource_claims_nothing(world: World) {
+    let (one, two) = (world.queued("one").await, world.queued("two").await);
+    let wrong = Claim {
+        resource: two.resource,
+        ..world.claim_of(one.id, 5).await
+    };
+    let before = world.rows().await;
+    let server = fresh::server_id();
+    let answers = world
+        .store
+        .claim(&[wrong], server, NOW, LEASE)
+        .await
+        .unwrap();
+    assert!(answers.iter().all(Option::is_none));
+    assert_eq!(world.rows().await, before);
+}
+
 async fn each_claim_of_many_has_its_own_answer(world: World) {
     let taken = world.claimed("taken", 10).await.process.id;
     let asleep = world.waiting("asleep", LEASE, None).await.id;
@@ -96,10 +115,7 @@ async fn each_claim_of_many_has_its_own_answer(world: World) {
         (asleep, 5, false),
         (first, 7, false),
     ];
-    let claims = asked.map(|(process, fence, _)| Claim {
-        process,
-        fence: Fence::from_raw(fence),
-    });
+    let claims = join_all(asked.map(|(process, fence, _)| world.claim_of(process, fence))).await;
     let server = fresh::server_id();
     let answers = world
         .store
@@ -124,11 +140,12 @@ async fn of_servers_that_race_the_highest_fence_has_the_process(world: World) {
     for round in 0..10 {
         let process = world.queued(&format!("round-{round}")).await.id;
         let servers: HashMap<i64, _> = (1..=8).map(|fence| (fence, fresh::server_id())).collect();
+        let right = world.claim_of(process, 1).await;
         let claims = servers.iter().map(|(fence, server)| {
             let store = if fence % 2 == 0 { &world.store } else { &other };
             let claim = Claim {
-                process,
                 fence: Fence::from_raw(*fence),
+                ..right
             };
             async move { store.claim(&[claim], *server, NOW, LEASE).await.unwrap() }
         });
@@ -161,15 +178,12 @@ async fn servers_that_claim_and_wake_the_same_processes_do_not_trip_each_other(w
         processes.push(world.waiting(&name, LEASE, Some(WaitsFor::Room)).await.id);
     }
     for round in 0..ROUNDS {
-        let fence = Fence::from_raw(10 + round);
+        let fence = 10 + round;
         let server = fresh::server_id();
-        let claims: Vec<Claim> = processes
+        let claims = processes
             .iter()
-            .map(|process| Claim {
-                process: *process,
-                fence,
-            })
-            .collect();
+            .map(|process| world.claim_of(*process, fence));
+        let claims = join_all(claims).await;
         let (claimed, first, second) = tokio::join!(
             world.store.claim(&claims, server, at(100), LEASE),
             world.store.wake(WaitsFor::Room, NOW),

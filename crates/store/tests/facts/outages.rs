@@ -26,6 +26,7 @@ async fn call(store: &Store) -> Vec<(&'static str, Result<(), StoreError>)> {
     let intent = to_create(container("one"));
     let claim = [Claim {
         process: intent.process.id,
+        resource: intent.resource.reference(),
         fence: Fence::from_raw(1),
     }];
     let owned = Claimed {

@@ -132,6 +132,7 @@ async fn prepare(world: &World, intents: &[Intent], full: ResourceId, free: Reso
         .iter()
         .map(|intent| Claim {
             process: intent.process.id,
+            resource: intent.resource.reference(),
             fence: Fence::from_raw(5),
         })
         .collect();

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use drover_domain::ResourceType;
 use drover_domain::engine::{Changes, Failure, Outcome};
 use drover_domain::placement::{Constraint, Demand, NoHost};
 use drover_domain::process::WaitsFor;
@@ -21,15 +20,10 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     let Some((spec, _)) = super::parts(context.resource) else {
         return Ok(Outcome::done());
     };
-    if let Some(host) = context.resource.host {
-        let host = context
-            .surroundings
-            .store
-            .resource(ResourceType::Host, host)
-            .await?;
-        if host.is_some_and(|host| host.removed.is_none()) {
-            return Ok(Outcome::done());
-        }
+    if let Some(host) = context.resource.host
+        && !context.is_gone(host).await?
+    {
+        return Ok(Outcome::done());
     }
     let demand = Demand::of(spec);
     Ok(match context.surroundings.hosts.place(&demand).await? {

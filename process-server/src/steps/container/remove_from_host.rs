@@ -1,28 +1,23 @@
 //! Have the host's agent take the container away.
 //!
-//! A container whose host was removed is gone with it. With `force` a host that does not answer is
-//! not waited for either: what it still has is taken away when it comes back.
+//! A container whose host was removed is gone with it. With `force` a host that does not answer, or
+//! cannot do it, is not waited for either: what it still has is taken away when its agent connects
+//! again and tells of it.
 
-use drover_domain::ResourceType;
 use drover_domain::engine::Outcome;
 use drover_proto::v1::RemoveContainer;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
 use crate::agents::Answer;
-use crate::steps::replies::{away, not_carried_out, unexpected};
+use crate::steps::replies::unexpected;
 use crate::steps::{Context, StepError};
 
 pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     let Some(id) = context.resource.host else {
         return Ok(Outcome::done());
     };
-    let host = context
-        .surroundings
-        .store
-        .resource(ResourceType::Host, id)
-        .await?;
-    if host.is_none_or(|host| host.removed.is_some()) {
+    if context.is_gone(id).await? {
         return Ok(super::gone(context.resource));
     }
     let action = Action::RemoveContainer(RemoveContainer {});
@@ -35,9 +30,12 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         Answer::Container(_) | Answer::Failure(Code::NotFound, _) => {
             Ok(super::gone(context.resource))
         }
-        Answer::Silence(_) if context.process.force => Ok(super::gone(context.resource)),
-        Answer::Failure(code, message) => not_carried_out(id, code, &message),
-        Answer::Silence(reason) => Ok(away(id, reason)),
+        Answer::Failure(Code::StaleFence, _) => Err(StepError::Fenced),
+        Answer::Failure(..) | Answer::Silence(_) if context.process.force => {
+            Ok(super::gone(context.resource))
+        }
+        Answer::Failure(code, message) => context.not_carried_out(id, code, &message),
+        Answer::Silence(reason) => Ok(context.away(id, reason)),
         Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
     }
 }

@@ -6,7 +6,7 @@ use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
 use crate::agents::Answer;
-use crate::steps::replies::{away, not_carried_out, unexpected};
+use crate::steps::replies::unexpected;
 use crate::steps::{Context, StepError};
 
 pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
@@ -33,8 +33,8 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     }
     match answer {
         Answer::Container(seen) => super::seen(context.resource, &seen),
-        Answer::Failure(code, message) => not_carried_out(host, code, &message),
-        Answer::Silence(reason) => Ok(away(host, reason)),
+        Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
+        Answer::Silence(reason) => Ok(context.away(host, reason)),
         Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
     }
 }

@@ -8,7 +8,7 @@ use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
 use crate::agents::Answer;
-use crate::steps::replies::{away, not_carried_out, unexpected};
+use crate::steps::replies::unexpected;
 use crate::steps::{Context, StepError};
 
 /// How long a container may take to end by itself before it is killed; Docker's own default.
@@ -18,6 +18,9 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     let Some(host) = context.resource.host else {
         return Ok(Outcome::done());
     };
+    if context.is_gone(host).await? {
+        return Ok(super::gone(context.resource));
+    }
     let grace_millis = u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX);
     let action = Action::StopContainer(StopContainer { grace_millis });
     match context
@@ -28,8 +31,8 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     {
         Answer::Container(seen) => super::seen(context.resource, &seen),
         Answer::Failure(Code::NotFound, _) => Ok(super::gone(context.resource)),
-        Answer::Failure(code, message) => not_carried_out(host, code, &message),
-        Answer::Silence(reason) => Ok(away(host, reason)),
+        Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
+        Answer::Silence(reason) => Ok(context.away(host, reason)),
         Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
     }
 }

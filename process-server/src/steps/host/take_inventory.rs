@@ -8,7 +8,7 @@ use drover_proto::v1::TakeInventory;
 use drover_proto::v1::command::Action;
 
 use crate::agents::Answer;
-use crate::steps::replies::{away, not_carried_out, unexpected};
+use crate::steps::replies::unexpected;
 use crate::steps::{Context, StepError};
 
 pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
@@ -32,8 +32,8 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
                 ..Changes::default()
             })))
         }
-        Answer::Failure(code, message) => not_carried_out(host, code, &message),
-        Answer::Silence(reason) => Ok(away(host, reason)),
+        Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
+        Answer::Silence(reason) => Ok(context.away(host, reason)),
         Answer::Container(_) | Answer::Pong => Ok(unexpected()),
     }
 }

@@ -124,6 +124,7 @@ pub(crate) fn port(ip: Option<&str>, number: u16) -> Port {
 fn moment() -> Moment {
     Moment {
         now: NOW,
+        began: NOW,
         jitter: 1.0,
         successor: fresh::process_id(),
         lease: LEASE,

@@ -90,6 +90,19 @@ impl World {
         self.finish(owned).await.resource
     }
 
+    /// A claim of a process, under the lock of its resource. One that there is not claims nothing.
+    pub(crate) async fn claim_of(&self, process: ProcessId, fence: i64) -> Claim {
+        let row = self.store.process(process).await.unwrap();
+        let resource = row
+            .map(|row| row.resource)
+            .unwrap_or_else(|| container("none").reference());
+        Claim {
+            process,
+            resource,
+            fence: Fence::from_raw(fence),
+        }
+    }
+
     /// Claims a process for a new server.
     pub(crate) async fn claim(
         &self,
@@ -97,10 +110,7 @@ impl World {
         fence: i64,
         now: Timestamp,
     ) -> Option<Claimed> {
-        let claim = Claim {
-            process,
-            fence: Fence::from_raw(fence),
-        };
+        let claim = self.claim_of(process, fence).await;
         let server = fresh::server_id();
         let mut answers = self
             .store
