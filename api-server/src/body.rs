@@ -36,10 +36,7 @@ impl FromRequest<Arc<Shared>> for JsonObject {
             return Ok(Self(Map::new()));
         }
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(object)) => {
-                refuse_nul(&object)?;
-                Ok(Self(object))
-            }
+            Ok(Value::Object(object)) => Ok(Self(object)),
             Ok(_) => Err(not_json("the body is JSON, but no object")),
             Err(error) => Err(not_json(&format!("the body is no JSON: {error}"))),
         }
@@ -61,33 +58,6 @@ fn too_slow() -> Problem {
             READ_WITHIN.as_secs()
         ),
     )
-}
-
-/// Refuses texts with a NUL character, wherever they stand: neither a database nor the environment of
-/// a process can hold one.
-fn refuse_nul(object: &Map<String, Value>) -> Result<(), Problem> {
-    match object.iter().find_map(|(key, value)| with_nul(key, value)) {
-        Some(field) => Err(Problem::invalid(field, "has a NUL character")),
-        None => Ok(()),
-    }
-}
-
-/// The path of the first text that has a NUL character, below a path.
-fn with_nul(path: &str, value: &Value) -> Option<String> {
-    if path.contains('\0') {
-        return Some(path.replace('\0', "\\0"));
-    }
-    match value {
-        Value::String(text) if text.contains('\0') => Some(path.to_owned()),
-        Value::Array(values) => values
-            .iter()
-            .enumerate()
-            .find_map(|(index, value)| with_nul(&format!("{path}[{index}]"), value)),
-        Value::Object(object) => object
-            .iter()
-            .find_map(|(key, value)| with_nul(&format!("{path}.{key}"), value)),
-        _ => None,
-    }
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
@@ -151,28 +121,6 @@ mod tests {
             panic!()
         };
         format!("{:?}", parse::<ContainerSpec>(object).unwrap_err())
-    }
-
-    #[test]
-    fn a_nul_is_found_wherever_it_stands() {
-        for (value, field) in [
-            (json!({"user": "a\0"}), "user"),
-            (json!({"ports": [{"hostIp": "a\0"}]}), "ports[0].hostIp"),
-            (json!({"metadata": {"a\0": 1}}), "metadata.a\\0"),
-        ] {
-            let Value::Object(object) = value else {
-                panic!()
-            };
-            let problem = format!("{:?}", refuse_nul(&object).unwrap_err());
-            assert!(
-                problem.contains(&format!("{field:?}")),
-                "{problem} names {field}"
-            );
-        }
-        let Value::Object(sound) = json!({"a": ["b", {"c": "d"}]}) else {
-            panic!()
-        };
-        assert!(refuse_nul(&sound).is_ok());
     }
 
     #[test]
