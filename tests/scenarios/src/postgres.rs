@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use nix::sys::signal::Signal;
-use nix::unistd::{Uid, User};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User};
 use tempfile::TempDir;
 
 use crate::ports::Port;
@@ -104,6 +105,38 @@ impl Postgres {
     pub async fn restart(&mut self) -> Result<()> {
         self.stop().await?;
         self.start_again().await
+    }
+
+    /// Freezes the server and all its sessions: connections stay open and nothing answers.
+    ///
+    /// # Errors
+    /// When a process of it cannot be signalled.
+    pub fn freeze(&mut self) -> Result<()> {
+        // Each session is a process group of its own. The parent goes first, and starts no more.
+        self.process.pause()?;
+        self.signal_sessions(Signal::SIGSTOP)
+    }
+
+    /// Lets a frozen server go on.
+    ///
+    /// # Errors
+    /// When a process of it cannot be signalled.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.signal_sessions(Signal::SIGCONT)?;
+        self.process.resume()
+    }
+
+    fn signal_sessions(&self, signal: Signal) -> Result<()> {
+        let id = self.process.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        for child in children.split_whitespace() {
+            match kill(Pid::from_raw(child.parse()?), signal) {
+                // One that has ended meanwhile needs no signal.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(error) => return Err(error).context("signalling a session"),
+            }
+        }
+        Ok(())
     }
 
     /// The server's process, to be killed.

@@ -22,7 +22,7 @@ pub struct Embedded {
     pub data_dir: PathBuf,
     /// What a client sees of it.
     pub drover: Drover,
-    _ports: [Port; 2],
+    _ports: [Port; 3],
 }
 
 impl Embedded {
@@ -33,11 +33,12 @@ impl Embedded {
     pub async fn start(runtime: Runtime) -> Result<Self> {
         let ground = Ground::prepare(runtime).await?;
         let data_dir = ground.folder.path().join("data");
-        let ports = [Port::reserve()?, Port::reserve()?];
+        let ports = [Port::reserve()?, Port::reserve()?, Port::reserve()?];
         let mut droverd = executables::program("droverd", "droverd")?
             .arguments(["standalone", "--data-dir", &data_dir.display().to_string()])
             .arguments(["--listen", &ports[0].address()])
             .arguments(["--agent-listen", &ports[1].address()])
+            .arguments(["--health-listen", &ports[2].address()])
             .arguments(["--runtime", runtime.as_str()])
             .start(ground.folder.path())?;
         let key_file = data_dir.join("operator.key");

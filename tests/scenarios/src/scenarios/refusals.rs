@@ -18,6 +18,7 @@ pub async fn hold(drover: &Drover) {
     facts![
         drover;
         a_field_that_is_wrong_is_named,
+        a_text_that_no_database_or_process_takes_is_refused,
         a_body_that_is_no_json_is_refused,
         a_body_of_50_mb_is_refused,
         an_address_of_nothing_is_not_found,
@@ -65,14 +66,53 @@ async fn a_field_that_is_wrong_is_named(drover: &Drover) -> Result<()> {
     Ok(())
 }
 
+/// A NUL character is valid JSON, but no text of PostgreSQL and no argument of a process.
+async fn a_text_that_no_database_or_process_takes_is_refused(drover: &Drover) -> Result<()> {
+    let nul = "a\u{0}b";
+    let cases = [
+        json!({ "image": nul }),
+        json!({ "image": "x", "name": nul }),
+        json!({ "image": "x", "description": nul }),
+        json!({ "image": "x", "labels": { "key": nul } }),
+        json!({ "image": "x", "labels": { nul: "value" } }),
+        json!({ "image": "x", "metadata": { "key": [{ "deep": nul }] } }),
+        json!({ "image": "x", "metadata": { nul: 1 } }),
+        json!({ "image": "x", "command": [nul] }),
+        json!({ "image": "x", "entrypoint": [nul] }),
+        json!({ "image": "x", "environment": { "KEY": nul } }),
+        json!({ "image": "x", "environment": { nul: "value" } }),
+        json!({ "image": "x", "workingDir": format!("/{nul}") }),
+        json!({ "image": "x", "user": nul }),
+        json!({ "image": "x", "placement": { "hostLabels": { "key": nul } } }),
+    ];
+    for body in cases {
+        let reply = drover.api.post("/v1/containers", &body).await?;
+        reply
+            .problem(422, "invalid")
+            .with_context(|| body.to_string())?;
+    }
+    let token = json!({ "name": "x", "description": nul });
+    let reply = drover.api.post("/v1/registrationTokens", &token).await?;
+    reply.problem(422, "invalid")?;
+    let named = drover.api.get("/v1/containers?name=a%00b").await?;
+    ensure!(
+        named.status < 500,
+        "a name with a NUL is asked for: {}",
+        named.body
+    );
+    Ok(())
+}
+
 async fn a_body_that_is_no_json_is_refused(drover: &Drover) -> Result<()> {
-    for body in ["image: x", "{\"image\":", "[1]", "\"x\"", "\u{0}"] {
+    let deep = "[".repeat(100_000);
+    let bodies = ["image: x", "{\"image\":", "[1]", "\"x\"", "\u{0}", &deep];
+    for body in bodies.map(str::to_owned) {
         let request = drover.api.request(Method::POST, "/v1/containers");
-        let request = request.header(CONTENT_TYPE, "application/json").body(body);
-        send(request)
-            .await?
+        let request = request.header(CONTENT_TYPE, "application/json");
+        let reply = send(request.body(body.clone())).await?;
+        reply
             .problem(400, "body")
-            .with_context(|| format!("{body:?}"))?;
+            .with_context(|| format!("{body:.20}"))?;
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use drover_scenarios::installation::{Cluster, Drover, Runtime};
+use anyhow::{Result, ensure};
+use drover_scenarios::installation::{Cluster, Drover, Runtime, id_of};
 use drover_scenarios::until::until;
 use serde_json::{Value, json};
 
@@ -11,6 +12,8 @@ use crate::SOON;
 
 /// Without the database, a request is refused within this time.
 const REFUSED_WITHIN: Duration = Duration::from_secs(5);
+/// A database that hangs is given up on within this time.
+const UNANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_half_done_is_seen_after_an_outage_of_the_database() {
@@ -69,6 +72,59 @@ async fn nothing_half_done_is_seen_after_an_outage_of_the_database() {
         .await
         .unwrap();
     drover.run(json!({}), SOON).await.unwrap();
+}
+
+/// A request whose answer is "unavailable" may have come through or not, but never half.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a read that PostgreSQL does not answer is waited for without a bound"]
+async fn a_database_that_hangs_is_told_of_as_one_that_is_gone() {
+    let mut cluster = Cluster::start(Runtime::Simulated).await.unwrap();
+    let settled = cluster.drover.run(json!({}), SOON).await.unwrap();
+    let asking = (0..8).map(|_| cluster.drover.create(json!({})));
+    let asked = futures::future::try_join_all(asking).await.unwrap();
+    cluster.postgres.freeze().unwrap();
+    let (api, spec) = (&cluster.drover.api, cluster.drover.hello(json!({})));
+    for _ in 0..2 {
+        let began = Instant::now();
+        let refused = (0..3).map(|_| api.post("/v1/containers", &spec));
+        for reply in futures::future::try_join_all(refused).await.unwrap() {
+            reply.problem(503, "unavailable").unwrap();
+        }
+        api.get("/v1/containers")
+            .await
+            .unwrap()
+            .problem(503, "unavailable")
+            .unwrap();
+        let took = began.elapsed();
+        assert!(took < UNANSWERED_WITHIN, "answered after {took:?}");
+    }
+    cluster.postgres.thaw().unwrap();
+
+    let drover = &cluster.drover;
+    until("the API answers again", SOON, || async {
+        drover.api.list("/v1/containers").await.map(drop)
+    })
+    .await
+    .unwrap();
+    until("whatever there is runs", SOON * 2, || async {
+        let containers = drover.api.list("/v1/containers?limit=1000").await?;
+        for container in &containers {
+            ensure!(
+                container["state"] == "running",
+                "one is {}",
+                container["state"]
+            );
+        }
+        let known: HashSet<String> = containers.iter().map(id_of).collect::<Result<_>>()?;
+        ensure!(asked.iter().all(|id| known.contains(id)), "one is lost");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    drover
+        .act_until(&settled, "stop", "stopped", SOON)
+        .await
+        .unwrap();
 }
 
 /// Each container and each process of a container: its id, and the container's.

@@ -65,6 +65,13 @@ async fn a_process_server_that_slept_through_its_lease_does_nothing_more() {
     let drover = &cluster.drover;
     let asked = (0..CONTAINERS).map(|_| drover.create(without_network()));
     let ids = futures::future::try_join_all(asked).await.unwrap();
+    until("the server has its hands full", SOON, || async {
+        let held = held_by(drover, &cluster.process_servers[0]).await?;
+        ensure!(held > 5, "it has {held} processes in flight");
+        Ok(())
+    })
+    .await
+    .unwrap();
     cluster.process_servers[0].pause().unwrap();
     let paused = Instant::now();
     let under_way = held_by(&cluster.drover, &cluster.process_servers[0])
