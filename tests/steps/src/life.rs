@@ -78,7 +78,11 @@ impl Life {
     }
 }
 
-async fn create(world: &World) -> anyhow::Result<Resource> {
+/// Creates a container and has it started.
+///
+/// # Errors
+/// When it does not run in time.
+pub async fn create(world: &World) -> anyhow::Result<Resource> {
     let now = SystemClock.now();
     let spec = ContainerSpec {
         image: "drover/hello".to_owned(),
@@ -112,8 +116,28 @@ async fn create(world: &World) -> anyhow::Result<Resource> {
     Ok(container)
 }
 
-async fn change(world: &World, resource: &Resource, request: Request) -> anyhow::Result<()> {
-    let asked = asked(request);
+/// Has something done about a resource.
+///
+/// # Errors
+/// When it is not done in time.
+pub async fn change(world: &World, resource: &Resource, request: Request) -> anyhow::Result<()> {
+    demand(world, resource, asked(request)).await
+}
+
+/// Has something done about a resource by force.
+///
+/// # Errors
+/// When it is not done in time.
+pub async fn force(world: &World, resource: &Resource, request: Request) -> anyhow::Result<()> {
+    let asked = Asked {
+        force: true,
+        ..asked(request)
+    };
+    demand(world, resource, asked).await
+}
+
+async fn demand(world: &World, resource: &Resource, asked: Asked) -> anyhow::Result<()> {
+    let request = asked.request;
     let read = world
         .store
         .resource(resource.resource_type(), resource.id)

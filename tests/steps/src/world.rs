@@ -14,6 +14,7 @@ use drover_store::clock::{Clock, SystemClock};
 use drover_store::{CredentialKind, ResourceFilter, Role, Store, StoreOptions, fresh};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::misfortune::{Killer, Misfortune, WatchedRuntime};
@@ -33,6 +34,8 @@ pub struct World {
     pub killer: Arc<Killer>,
     /// What runs its containers.
     pub runtime: Arc<WatchedRuntime>,
+    agent: drover_agent::Options,
+    running_agent: Option<(DropGuard, JoinHandle<()>)>,
     _shutdown: DropGuard,
     _folder: TempDir,
 }
@@ -78,26 +81,49 @@ impl World {
 
         let token = registration_token(&store, &*clock).await?;
         let server = format!("http://{address}").parse()?;
-        let mut options = drover_agent::Options::new(server, folder.path().join("agent"));
-        options.registration_token = Some(RegistrationToken::new(&token));
-        let agent = Agent::new(
-            options,
-            drover_agent::Parts {
-                runtime: runtime.clone(),
-            },
-        );
-        tokio::spawn(agent.run(shutdown.clone()));
+        let mut agent = drover_agent::Options::new(server, folder.path().join("agent"));
+        agent.registration_token = Some(RegistrationToken::new(&token));
 
-        let world = Self {
+        let mut world = Self {
             store,
             killer,
             runtime,
+            agent,
+            running_agent: None,
             _shutdown: shutdown.drop_guard(),
             _folder: folder,
         };
+        world.start_agent();
         world.only(ResourceType::Host, State::Active).await?;
         world.only(ResourceType::Agent, State::Active).await?;
         Ok(world)
+    }
+
+    /// Starts the agent, as on its machine's start. What its runtime has is as it was.
+    pub fn start_agent(&mut self) {
+        let parts = drover_agent::Parts {
+            runtime: self.runtime.clone(),
+        };
+        let agent = Agent::new(self.agent.clone(), parts);
+        let shutdown = CancellationToken::new();
+        let ended = shutdown.clone();
+        let running = tokio::spawn(async move {
+            // One that cannot go on is noticed by whoever waits for what it should do.
+            drop(agent.run(ended).await);
+        });
+        self.running_agent = Some((shutdown.drop_guard(), running));
+    }
+
+    /// Stops the agent. What its runtime runs goes on.
+    ///
+    /// # Errors
+    /// When it does not end in order.
+    pub async fn stop_agent(&mut self) -> anyhow::Result<()> {
+        if let Some((shutdown, running)) = self.running_agent.take() {
+            drop(shutdown);
+            running.await?;
+        }
+        Ok(())
     }
 
     /// The one resource of a type, once it is in a state.
