@@ -1,9 +1,12 @@
 //! Docker's stream of events, without gaps that nobody knows of.
 //!
 //! Each time that the stream is opened, the engine is first asked for its own time, and events are
-//! asked for from that moment on; then [`RuntimeEvent::Gap`] tells the reader to look at
-//! everything. What happened before that moment is in what the reader sees, what happened after it
-//! is in the stream, and nothing is in neither.
+//! asked for from [`OVERLAP`] before that moment on; then [`RuntimeEvent::Gap`] tells the reader to
+//! look at everything. What happened long before that moment is in what the reader sees, what
+//! happened later is in the stream, and nothing is in neither.
+//!
+//! The overlap is needed as Docker tells of an end before it has tidied up after it, and its list
+//! has the container as running until that is done. An event that is told twice costs one look.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,6 +24,9 @@ use tracing::{debug, warn};
 use super::{DockerRuntime, explain, labels};
 use crate::backoff::Backoff;
 use crate::runtime::{RuntimeError, RuntimeEvent};
+
+/// More than Docker takes from the event of an end to its list.
+const OVERLAP: Duration = Duration::from_secs(60);
 
 type Events = BoxStream<'static, Result<EventMessage, bollard::errors::Error>>;
 
@@ -96,22 +102,23 @@ async fn open(runtime: &DockerRuntime) -> Result<Events, RuntimeError> {
         ),
     ]));
     let info = docker.info().await.map_err(|error| explain(&error))?;
-    let now = info
+    let since = info
         .system_time
-        .and_then(|time| seconds(&time))
+        .and_then(|time| seconds_before(&time, OVERLAP))
         .ok_or_else(|| RuntimeError::Runtime("the Docker engine does not tell its time".into()))?;
     let options = EventsOptionsBuilder::new()
-        .since(&now)
+        .since(&since)
         .filters(&filters)
         .build();
     Ok(docker.events(Some(options)).boxed())
 }
 
 /// The engine tells its time in RFC 3339 and takes it in seconds.
-fn seconds(time: &str) -> Option<String> {
+fn seconds_before(time: &str, overlap: Duration) -> Option<String> {
     let time: StrDeserializer<'_, serde::de::value::Error> = time.into_deserializer();
     let millis = Timestamp::deserialize(time).ok()?.millis();
-    Some(format!("{}.{:03}000000", millis / 1_000, millis % 1_000))
+    let since = millis.saturating_sub(i64::try_from(overlap.as_millis()).ok()?);
+    Some(format!("{}.{:03}000000", since / 1_000, since % 1_000))
 }
 
 fn container_of(event: &EventMessage) -> Option<ResourceId> {
@@ -126,7 +133,9 @@ mod tests {
     #[test]
     fn the_time_of_the_engine_is_given_back_in_seconds() {
         let told = "2026-11-21T00:00:00.123456789Z";
-        assert_eq!(seconds(told).as_deref(), Some("1795219200.123000000"));
-        assert_eq!(seconds("soon"), None);
+        let of = |overlap: u64| seconds_before(told, Duration::from_millis(overlap));
+        assert_eq!(of(0).as_deref(), Some("1795219200.123000000"));
+        assert_eq!(of(60_124).as_deref(), Some("1795219139.999000000"));
+        assert_eq!(seconds_before("soon", OVERLAP), None);
     }
 }
