@@ -33,16 +33,14 @@ async fn hosts_tell_what_they_are_and_what_they_have(drover: &Drover) -> Result<
             host["capacity"]
         );
         let agent = host["agentId"].as_str().context("an agent")?;
-        let agent = drover
-            .api
-            .get(&format!("/v1/agents/{agent}"))
-            .await?
-            .expect(200)?;
-        ensure!(
-            agent["state"] == "active",
-            "its agent is {}",
-            agent["state"]
-        );
+        // Agent and host come in by processes of their own; neither waits for the other.
+        until("its agent is active", SOON, || async {
+            let agent = drover.api.get(&format!("/v1/agents/{agent}")).await?;
+            let state = agent.expect(200)?["state"].clone();
+            ensure!(state == "active", "it is {state}");
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }
