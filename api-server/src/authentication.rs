@@ -1,6 +1,7 @@
 //! Who asks: every request under `/v1` shows an API key.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -8,11 +9,15 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use drover_domain::process::Cause;
-use drover_store::{CredentialKind, Presented, Role};
+use drover_store::{CredentialKind, Presented, Role, StoreError};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::problem::Problem;
 use crate::{Shared, request_id};
+
+/// How long the database may take to look up a key before it counts as out of reach.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whoever made the request.
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +54,11 @@ async fn identify(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Proble
     let presented = bearer(headers)
         .and_then(|text| Presented::parse(CredentialKind::ApiKey, text))
         .ok_or_else(Problem::unauthorized)?;
-    let verified = shared
-        .store
-        .verify(CredentialKind::ApiKey, &presented)
-        .await?;
+    // A database that hangs is told of here, before anything else is begun.
+    let verifying = shared.store.verify(CredentialKind::ApiKey, &presented);
+    let verified = timeout(PATIENCE, verifying)
+        .await
+        .unwrap_or(Err(StoreError::TimedOut(PATIENCE)))?;
     match verified {
         Some(verified) if verified.role == Role::Operator => Ok(Caller { key: verified.id }),
         _ => Err(Problem::unauthorized()),

@@ -58,6 +58,11 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     if is_first_start {
         tracing::info!(file = %key_file.display(), "the operator's key was written");
     }
+    // Nobody else can own what a run before this one has left: there is no lease to wait for.
+    let left = store.take_up_all(clock.now()).await?;
+    if left > 0 {
+        tracing::info!(processes = left, "what was under way is taken up again");
+    }
     let agent_address = agent_listener.local_addr()?;
     let bus: Arc<dyn EventBus> = Arc::new(MemoryBus::new());
     let locks = Arc::new(MemoryLocks::new(store.next_lock_epoch().await?));

@@ -88,7 +88,7 @@ pub struct Locks {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etcd_url: Option<String>,
-    /// How long a server may be silent, in seconds, before its work is taken up by others
+    /// How long a server may be silent, in seconds, before its work is taken up by others; 4 or more
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u64>,

@@ -148,6 +148,20 @@ impl Store {
         Ok(rows.into_iter().filter_map(ready).collect())
     }
 
+    /// Makes every process due that was left running. Only for a server that knows that it is the only
+    /// one, and that has claimed nothing yet.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn take_up_all(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let updated = process::Entity::update_many()
+            .col_expr(process::Column::RunAfter, Expr::value(now.millis()))
+            .filter(process::Column::Phase.eq(Phase::Running.as_str()))
+            .exec(&self.writer)
+            .await?;
+        Ok(updated.rows_affected)
+    }
+
     /// Makes those due that wait for something which has happened.
     ///
     /// # Errors

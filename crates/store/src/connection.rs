@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_millis(500);
 const BOUNDS: [(&str, &str); 4] = [
     ("lock_timeout", "5s"),
     ("statement_timeout", "60s"),
-    ("idle_in_transaction_session_timeout", "5s"),
+    ("idle_in_transaction_session_timeout", "3s"),
     ("tcp_user_timeout", "10s"),
 ];
 
