@@ -1,6 +1,5 @@
 //! `POST /agent/v1/register`: an agent introduces itself.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,7 +12,7 @@ use drover_domain::resource::{
     AgentSpec, AgentStatus, Details, HostSpec, HostStatus, validate_labels, validate_name,
 };
 use drover_domain::write::{Asked, Intent};
-use drover_domain::{Resource, ResourceId, State as ResourceState, Timestamp};
+use drover_domain::{Resource, State as ResourceState, Timestamp};
 use drover_proto::registration::{Registered, Registration};
 use drover_store::{CredentialKind, Presented, Registering, fresh};
 
@@ -94,9 +93,12 @@ fn intents(registration: &Registration, now: Timestamp) -> Result<(Intent, Inten
             error: None,
         }),
     };
-    let labels = registration.labels.clone();
-    let agent = resource(agent_id, &registration.name, BTreeMap::new(), agent, now);
-    let host = resource(host_id, &registration.name, labels, host, now);
+    let name = || registration.name.clone();
+    let agent = Resource::new(agent_id, name(), ResourceState::Registering, agent, now);
+    let host = Resource {
+        labels: registration.labels.clone(),
+        ..Resource::new(host_id, name(), ResourceState::Registering, host, now)
+    };
     let intent = |resource: Resource| {
         let asked = Asked {
             request: Request::Register,
@@ -114,28 +116,4 @@ fn intents(registration: &Registration, now: Timestamp) -> Result<(Intent, Inten
         })
     };
     Ok((intent(agent)?, intent(host)?))
-}
-
-fn resource(
-    id: ResourceId,
-    name: &str,
-    labels: BTreeMap<String, String>,
-    details: Details,
-    now: Timestamp,
-) -> Resource {
-    Resource {
-        id,
-        project: None,
-        name: name.to_owned(),
-        description: String::new(),
-        labels,
-        metadata: serde_json::Map::new(),
-        state: ResourceState::Registering,
-        version: 0,
-        host: None,
-        created: now,
-        updated: now,
-        removed: None,
-        details,
-    }
 }

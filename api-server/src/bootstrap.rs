@@ -104,21 +104,10 @@ async fn make_default_project(store: &Store, clock: &dyn Clock) -> Result<(), St
     if !store.resources(&filter).await?.is_empty() {
         return Ok(());
     }
-    let now = clock.now();
+    let (id, now) = (fresh::resource_id(), clock.now());
     let project = Resource {
-        id: fresh::resource_id(),
-        project: None,
-        name: DEFAULT_PROJECT.to_owned(),
         description: "What is asked for without a project belongs here.".to_owned(),
-        labels: std::collections::BTreeMap::new(),
-        metadata: serde_json::Map::new(),
-        state: State::Active,
-        version: 1,
-        host: None,
-        created: now,
-        updated: now,
-        removed: None,
-        details: Details::Project,
+        ..Resource::new(id, DEFAULT_PROJECT, State::Active, Details::Project, now)
     };
     store.insert(&project).await
 }

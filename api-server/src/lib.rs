@@ -11,7 +11,7 @@
 //! that it needs is the database: while the bus, the lock service, every process server and every
 //! agent server are down, intents are accepted and reads are answered.
 //!
-//! What a client sees of a resource is made in [`representation`] from the rows and the lifecycle
+//! What a client sees of a resource is made (in `representation`) from the rows and the lifecycle
 //! alone, so two API servers over one database cannot be told apart.
 
 mod authentication;

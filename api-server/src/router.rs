@@ -4,45 +4,32 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
+use drover_domain::ResourceType;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::Shared;
 use crate::authentication;
 use crate::handlers::{
-    agents, containers, health, hosts, index, lifecycles, processes, projects, registration_tokens,
-    watch,
+    containers, health, index, lifecycles, processes, registration_tokens, resources, watch,
 };
 use crate::problem::Problem;
 use crate::request_id;
 
 /// All addresses, with what every request passes through.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let api = Router::new()
+    let resources = ResourceType::ALL
+        .iter()
+        .fold(Router::new(), |router, known| {
+            router.merge(resources::routes(*known))
+        });
+    let api = resources
         .route("/", get(index::index))
-        .route(
-            "/containers",
-            get(containers::list).post(containers::create),
-        )
-        .route(
-            "/containers/{id}",
-            get(containers::read).delete(containers::remove),
-        )
-        .route("/containers/{id}/{action}", post(containers::act))
-        .route("/hosts", get(hosts::list))
-        .route("/hosts/{id}", get(hosts::read).delete(hosts::remove))
-        .route("/hosts/{id}/{action}", post(hosts::act))
-        .route("/agents", get(agents::list))
-        .route("/agents/{id}", get(agents::read))
-        .route("/projects", get(projects::list))
-        .route("/projects/{id}", get(projects::read))
-        .route(
-            "/registrationTokens",
-            get(registration_tokens::list).post(registration_tokens::create),
-        )
+        .route("/containers", post(containers::create))
+        .route("/registrationTokens", post(registration_tokens::create))
         .route(
             "/registrationTokens/{id}",
-            get(registration_tokens::read).delete(registration_tokens::remove),
+            delete(registration_tokens::remove),
         )
         .route("/processes", get(processes::list))
         .route("/processes/{id}", get(processes::read))

@@ -1,12 +1,10 @@
 //! Making registration tokens.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_domain::resource::{Details, RegistrationTokenSpec, RegistrationTokenStatus};
 use drover_domain::{Resource, State, Timestamp};
 use drover_store::{CredentialKind, Issued, Role, Store, StoreError, fresh};
-use serde_json::Map;
 
 /// A token that is wanted.
 #[derive(Default)]
@@ -23,26 +21,22 @@ pub(crate) async fn issue(
     token: Token,
     now: Timestamp,
 ) -> Result<(Resource, Issued), StoreError> {
-    let resource = Resource {
-        id: fresh::resource_id(),
-        project: None,
-        name: token.name,
-        description: token.description,
-        labels: BTreeMap::new(),
-        metadata: Map::new(),
-        state: State::Active,
-        version: 1,
-        host: None,
-        created: now,
-        updated: now,
-        removed: None,
-        details: Details::RegistrationToken {
-            spec: RegistrationTokenSpec {
-                maximum_uses: token.maximum_uses,
-                expires: token.lifetime.map(|lifetime| now.after(lifetime)),
-            },
-            status: RegistrationTokenStatus::default(),
+    let details = Details::RegistrationToken {
+        spec: RegistrationTokenSpec {
+            maximum_uses: token.maximum_uses,
+            expires: token.lifetime.map(|lifetime| now.after(lifetime)),
         },
+        status: RegistrationTokenStatus::default(),
+    };
+    let resource = Resource {
+        description: token.description,
+        ..Resource::new(
+            fresh::resource_id(),
+            token.name,
+            State::Active,
+            details,
+            now,
+        )
     };
     store.insert(&resource).await?;
     let kind = CredentialKind::RegistrationToken;

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use drover_domain::lifecycle::Request;
 use drover_domain::resource::{
     ContainerSpec, ContainerStatus, Details, validate_description, validate_labels,
     validate_metadata, validate_name,
@@ -16,60 +15,13 @@ use drover_store::{ResourceFilter, fresh};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Action, Id, reading};
 use crate::Shared;
 use crate::authentication::Caller;
 use crate::body::{self, JsonObject};
 use crate::bootstrap::DEFAULT_PROJECT;
 use crate::intents;
 use crate::problem::Problem;
-use crate::query::{Force, ListResources, Nothing, Strict};
-
-pub(crate) async fn list(
-    State(shared): State<Arc<Shared>>,
-    Strict(query): Strict<ListResources>,
-    address: Uri,
-) -> Result<Response, Problem> {
-    reading::list(&shared, ResourceType::Container, query, &address).await
-}
-
-pub(crate) async fn read(
-    State(shared): State<Arc<Shared>>,
-    Id(id): Id,
-    Strict(Nothing {}): Strict<Nothing>,
-) -> Result<Response, Problem> {
-    reading::read(&shared, ResourceType::Container, id).await
-}
-
-pub(crate) async fn act(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
-    action: Action,
-    Strict(Force { force }): Strict<Force>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let (id, request) = action.of(ResourceType::Container)?;
-    intents::change(
-        &shared,
-        caller,
-        &headers,
-        (ResourceType::Container, id),
-        request,
-        force,
-    )
-    .await
-}
-
-pub(crate) async fn remove(
-    State(shared): State<Arc<Shared>>,
-    caller: Caller,
-    Id(id): Id,
-    Strict(Force { force }): Strict<Force>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let container = (ResourceType::Container, id);
-    intents::change(&shared, caller, &headers, container, Request::Remove, force).await
-}
+use crate::query::{Nothing, Strict};
 
 /// The fields that every resource has, as a client gives them.
 #[derive(Default, Deserialize)]
@@ -103,24 +55,17 @@ pub(crate) async fn create(
     validate_metadata(&given.metadata)?;
     spec.validate()?;
     let project = project(&shared, given.project_id).await?;
-    let now = shared.clock.now();
+    let details = Details::Container {
+        spec: Box::new(spec),
+        status: Box::new(ContainerStatus::default()),
+    };
+    let (id, now) = (fresh::resource_id(), shared.clock.now());
     let resource = Resource {
-        id: fresh::resource_id(),
         project: Some(project),
-        name: given.name,
         description: given.description,
         labels: given.labels,
         metadata: given.metadata,
-        state: ResourceState::Requested,
-        version: 0,
-        host: None,
-        created: now,
-        updated: now,
-        removed: None,
-        details: Details::Container {
-            spec: Box::new(spec),
-            status: Box::new(ContainerStatus::default()),
-        },
+        ..Resource::new(id, given.name, ResourceState::Requested, details, now)
     };
     intents::create(&shared, caller, &headers, resource).await
 }

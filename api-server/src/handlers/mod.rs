@@ -1,15 +1,13 @@
-//! The handlers, one file for each type of resource.
+//! The handlers: one file for what all resources have in common, one for each that has more.
 
-pub(crate) mod agents;
 pub(crate) mod containers;
 pub(crate) mod health;
-pub(crate) mod hosts;
 pub(crate) mod index;
 pub(crate) mod lifecycles;
 pub(crate) mod processes;
-pub(crate) mod projects;
 mod reading;
 pub(crate) mod registration_tokens;
+pub(crate) mod resources;
 pub(crate) mod watch;
 
 use axum::extract::FromRequestParts;

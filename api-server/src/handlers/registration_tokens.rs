@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use drover_domain::resource::{validate_description, validate_name};
 use drover_domain::{ResourceType, State as ResourceState};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Id, reading};
+use super::Id;
 use crate::Shared;
 use crate::body::{self, JsonObject};
 use crate::problem::Problem;
-use crate::query::{ListResources, Nothing, Strict};
+use crate::query::{Nothing, Strict};
 use crate::representation::{self, Beside};
 use crate::tokens::{self, Token};
 
@@ -29,22 +29,6 @@ struct Given {
     description: String,
     maximum_uses: Option<u32>,
     expires_in_seconds: Option<u32>,
-}
-
-pub(crate) async fn list(
-    State(shared): State<Arc<Shared>>,
-    Strict(query): Strict<ListResources>,
-    address: Uri,
-) -> Result<Response, Problem> {
-    reading::list(&shared, ResourceType::RegistrationToken, query, &address).await
-}
-
-pub(crate) async fn read(
-    State(shared): State<Arc<Shared>>,
-    Id(id): Id,
-    Strict(Nothing {}): Strict<Nothing>,
-) -> Result<Response, Problem> {
-    reading::read(&shared, ResourceType::RegistrationToken, id).await
 }
 
 /// Makes a token. Its text is in this answer and in no other.

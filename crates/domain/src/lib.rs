@@ -11,7 +11,7 @@
 //! | [`lifecycle`] | which request is allowed in which state, and where it leads |
 //! | [`process`] | the row of a durable process: phase, step, journal, fence, cause |
 //! | [`engine`] | what follows the outcome of a step: next step, wait, retry, end |
-//! | [`write`] | what an intent or a process wants the database to make true, and under which guards |
+//! | [`mod@write`] | what an intent or a process wants the database to make true, and under which guards |
 //! | [`placement`] | which host takes a container, or why none does |
 
 pub mod engine;

@@ -146,11 +146,9 @@ fn turn(line: usize, cap: usize) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use drover_domain::lifecycle::Request;
     use drover_domain::process::Cause;
-    use drover_domain::resource::Details;
+    use drover_domain::resource::{Details, HostSpec};
     use drover_domain::write::{Asked, Intent};
     use drover_domain::{ProcessId, State, Timestamp};
     use uuid::Uuid;
@@ -163,23 +161,13 @@ mod tests {
 
     fn work(host: u128, project: u128) -> (Process, Resource) {
         let now = Timestamp::from_millis(0);
+        let details = Details::Host {
+            spec: HostSpec { agent_id: id(0) },
+            status: Box::default(),
+        };
         let resource = Resource {
-            id: id(host),
             project: Some(id(project)),
-            name: String::new(),
-            description: String::new(),
-            labels: BTreeMap::new(),
-            metadata: serde_json::Map::new(),
-            state: State::Active,
-            version: 1,
-            host: None,
-            created: now,
-            updated: now,
-            removed: None,
-            details: Details::Host {
-                spec: drover_domain::resource::HostSpec { agent_id: id(0) },
-                status: Box::default(),
-            },
+            ..Resource::new(id(host), "", State::Active, details, now)
         };
         let asked = Asked {
             request: Request::Deactivate,

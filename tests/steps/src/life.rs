@@ -92,24 +92,11 @@ pub async fn create(world: &World) -> anyhow::Result<Resource> {
         )?],
         ..ContainerSpec::default()
     };
-    let container = Resource {
-        id: fresh::resource_id(),
-        project: None,
-        name: "web".to_owned(),
-        description: String::new(),
-        labels: BTreeMap::new(),
-        metadata: serde_json::Map::new(),
-        state: State::Requested,
-        version: 0,
-        host: None,
-        created: now,
-        updated: now,
-        removed: None,
-        details: Details::Container {
-            spec: Box::new(spec),
-            status: Box::new(ContainerStatus::default()),
-        },
+    let details = Details::Container {
+        spec: Box::new(spec),
+        status: Box::new(ContainerStatus::default()),
     };
+    let container = Resource::new(fresh::resource_id(), "web", State::Requested, details, now);
     let intent = Intent::to_create(container.clone(), asked(Request::Create))?;
     world.store.accept(intent.clone()).await?;
     until_done(world, intent.process.id).await?;

@@ -153,24 +153,11 @@ impl World {
 
 async fn registration_token(store: &Store, clock: &dyn Clock) -> anyhow::Result<String> {
     let now = clock.now();
-    let token = Resource {
-        id: fresh::resource_id(),
-        project: None,
-        name: "test".to_owned(),
-        description: String::new(),
-        labels: std::collections::BTreeMap::new(),
-        metadata: serde_json::Map::new(),
-        state: State::Active,
-        version: 1,
-        host: None,
-        created: now,
-        updated: now,
-        removed: None,
-        details: Details::RegistrationToken {
-            spec: RegistrationTokenSpec::default(),
-            status: RegistrationTokenStatus::default(),
-        },
+    let details = Details::RegistrationToken {
+        spec: RegistrationTokenSpec::default(),
+        status: RegistrationTokenStatus::default(),
     };
+    let token = Resource::new(fresh::resource_id(), "test", State::Active, details, now);
     store.insert(&token).await?;
     let kind = CredentialKind::RegistrationToken;
     Ok(store

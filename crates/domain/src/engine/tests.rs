@@ -1,7 +1,5 @@
 //! What follows each outcome.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::lifecycle::Request;
 use crate::process::Cause;
@@ -34,24 +32,18 @@ fn container(start: bool) -> Resource {
         start,
         ..ContainerSpec::default()
     };
-    Resource {
-        id: ResourceId::new(uuid::Uuid::from_u128(2)),
-        project: None,
-        name: "web".into(),
-        description: String::new(),
-        labels: BTreeMap::new(),
-        metadata: serde_json::Map::new(),
-        state: State::Requested,
-        version: 0,
-        host: None,
-        created: Timestamp::from_millis(0),
-        updated: Timestamp::from_millis(0),
-        removed: None,
-        details: Details::Container {
-            spec: Box::new(spec),
-            status: Box::new(ContainerStatus::default()),
-        },
-    }
+    let details = Details::Container {
+        spec: Box::new(spec),
+        status: Box::new(ContainerStatus::default()),
+    };
+    let id = ResourceId::new(uuid::Uuid::from_u128(2));
+    Resource::new(
+        id,
+        "web",
+        State::Requested,
+        details,
+        Timestamp::from_millis(0),
+    )
 }
 
 fn running(start: bool) -> (Process, Resource) {

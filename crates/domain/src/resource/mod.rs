@@ -141,6 +141,31 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// A resource that was just asked for, in a state and with nothing said about it but its name.
+    pub fn new(
+        id: ResourceId,
+        name: impl Into<String>,
+        state: State,
+        details: Details,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            project: None,
+            name: name.into(),
+            description: String::new(),
+            labels: BTreeMap::new(),
+            metadata: serde_json::Map::new(),
+            state,
+            version: 0,
+            host: None,
+            created: now,
+            updated: now,
+            removed: None,
+            details,
+        }
+    }
+
     /// The type.
     pub fn resource_type(&self) -> ResourceType {
         self.details.resource_type()

@@ -1,6 +1,5 @@
 //! Resources, intents, and the writes that the engine makes of them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drover_domain::engine::{self, Moment, Next, Outcome};
@@ -57,21 +56,7 @@ pub(crate) fn host(name: &str) -> Resource {
 
 /// A resource of whatever type.
 pub(crate) fn resource(name: &str, state: State, details: Details) -> Resource {
-    Resource {
-        id: fresh::resource_id(),
-        project: None,
-        name: name.to_owned(),
-        description: String::new(),
-        labels: BTreeMap::new(),
-        metadata: serde_json::Map::new(),
-        state,
-        version: 0,
-        host: None,
-        created: NOW,
-        updated: NOW,
-        removed: None,
-        details,
-    }
+    Resource::new(fresh::resource_id(), name, state, details, NOW)
 }
 
 /// A request with a new process, made now.
