@@ -222,6 +222,14 @@ impl Process {
             .find(|step| !is_finished(step))
     }
 
+    /// Ends it without success, at somebody's wish.
+    pub fn cancel(&mut self, message: String, now: Timestamp) {
+        self.phase = Phase::Canceled;
+        self.message = Some(message);
+        self.waits_for = None;
+        self.finished = Some(now);
+    }
+
     /// How often the step that is on its way has failed so far.
     pub fn attempts(&self) -> u32 {
         match self.journal.last() {

@@ -8,7 +8,7 @@ use drover_domain::{Resource, ResourceId, ResourceType};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
 };
 
 use crate::entities::{host_port, host_room, readable, reservation, resource};
@@ -123,14 +123,10 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn containers_on(&self, host: ResourceId) -> Result<u64, StoreError> {
-        let rows: Vec<Uuid> = reservation::Entity::find()
-            .select_only()
-            .column(reservation::Column::ContainerId)
+        Ok(reservation::Entity::find()
             .filter(reservation::Column::HostId.eq(host.uuid()))
-            .into_tuple()
-            .all(&self.reader)
-            .await?;
-        Ok(rows.len() as u64)
+            .count(&self.reader)
+            .await?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use drover_domain::write::Intent;
-use drover_domain::{Phase, Process, ProcessId, ResourceId};
+use drover_domain::{Process, ProcessId, ResourceId};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
@@ -130,11 +130,9 @@ async fn supersede(
             .iter()
             .find(|intent| intent.resource.id == old.resource.id);
         let Some(newer) = newer else { continue };
-        old.phase = Phase::Canceled;
-        old.message = Some(format!("superseded by {}", newer.process.id));
-        old.waits_for = None;
-        old.finished = Some(newer.process.created);
-        ended_by.insert(newer.process.id, old.id);
+        let newer = &newer.process;
+        old.cancel(format!("superseded by {}", newer.id), newer.created);
+        ended_by.insert(newer.id, old.id);
         rows.push(process::Model::active(&old)?);
     }
     if !rows.is_empty() {

@@ -6,7 +6,7 @@ use drover_domain::lifecycle::{self, Report, Reported};
 use drover_domain::process::WaitsFor;
 use drover_domain::resource::Details;
 use drover_domain::{Fence, Resource, ResourceId, ResourceRef, ResourceType};
-use drover_locks::{Acquisition, LockError};
+use drover_locks::{Acquisition, Guard, LockError};
 use drover_proto::Malformed;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
@@ -70,12 +70,7 @@ impl Settler {
         host: ResourceId,
         id: ResourceId,
     ) -> Result<bool, SettleError> {
-        let reference = ResourceRef {
-            resource_type: ResourceType::Container,
-            id,
-        };
-        let acquired = self.parts.locks.acquire(&[reference]).await?.pop();
-        let Some(Acquisition::Acquired(guard)) = acquired else {
+        let Some(guard) = self.lock(id).await? else {
             return Ok(false);
         };
         let Some(container) = self.container_on(host, id).await? else {
@@ -114,6 +109,17 @@ impl Settler {
         }
     }
 
+    /// The lock of a container; none while somebody else holds it.
+    async fn lock(&self, id: ResourceId) -> Result<Option<Guard>, SettleError> {
+        let resource_type = ResourceType::Container;
+        let reference = ResourceRef { resource_type, id };
+        let acquired = self.parts.locks.acquire(&[reference]).await?.pop();
+        Ok(match acquired {
+            Some(Acquisition::Acquired(guard)) => Some(guard),
+            _ => None,
+        })
+    }
+
     /// How a container is now; none if the agent does not say.
     async fn inspect(
         &self,
@@ -141,19 +147,14 @@ impl Settler {
     /// Takes away a container that a host has and should not have: it was removed by force while the
     /// host was away, or placed elsewhere. Decided anew under its lock.
     async fn remove_unwanted(&self, host: ResourceId, id: ResourceId) -> Result<bool, SettleError> {
-        let reference = ResourceRef {
-            resource_type: ResourceType::Container,
-            id,
-        };
-        let acquired = self.parts.locks.acquire(&[reference]).await?.pop();
-        let Some(Acquisition::Acquired(guard)) = acquired else {
+        let Some(guard) = self.lock(id).await? else {
             return Ok(false);
         };
         if self.container_on(host, id).await?.is_some() {
             return Ok(false);
         }
         tracing::info!(container = %id, %host, "a container that nobody wants is taken away");
-        let order = order("remove-unwanted", host, reference, guard.fence());
+        let order = order("remove-unwanted", host, guard.resource(), guard.fence());
         let action = Action::RemoveContainer(RemoveContainer {});
         let agents = &self.runner.surroundings.agents;
         Ok(matches!(

@@ -37,10 +37,7 @@ pub fn cancel(
     let returns = !has_begun && !process.origin.is_transitional();
     let message = format!("canceled: {reason}");
     let mut process = process.clone();
-    process.phase = Phase::Canceled;
-    process.waits_for = None;
-    process.message = Some(message.clone());
-    process.finished = Some(now);
+    process.cancel(message.clone(), now);
     let expected = resource.version;
     let mut resource = resource.clone();
     resource.version += 1;
