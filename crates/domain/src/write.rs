@@ -10,7 +10,7 @@
 //!
 //! A write whose guards do not hold changes nothing.
 
-use crate::lifecycle::{self, Refusal, Request};
+use crate::lifecycle::{self, Policy, Refusal, Request};
 use crate::process::{Cause, Process};
 use crate::resource::{Capacity, Port, Version};
 use crate::{Fence, Phase, ProcessId, Resource, ResourceId, State, Timestamp};
@@ -50,6 +50,8 @@ pub struct Asked {
     pub cause: Cause,
     /// The present moment.
     pub now: Timestamp,
+    /// How long and how hard to try; none for what the lifecycle says.
+    pub policy: Option<Policy>,
 }
 
 impl Intent {
@@ -75,10 +77,12 @@ impl Intent {
             process,
             cause,
             now,
+            policy,
         } = asked;
         let lifecycle = lifecycle::of(resource.resource_type());
         let transition = lifecycle.decide(resource.state, request, force)?;
         let definition = transition.definition;
+        let policy = policy.unwrap_or(definition.policy);
         let expected = Some(resource.version);
         resource.state = definition.via;
         resource.version += 1;
@@ -93,13 +97,14 @@ impl Intent {
             force,
             journal: Vec::new(),
             run_after: now,
-            deadline: now.after(definition.deadline),
-            priority: 0,
+            deadline: now.after(policy.deadline),
+            priority: policy.priority,
             fence: Fence::NONE,
             server: None,
             cause,
             parent: None,
             successor: None,
+            failure: None,
             message: None,
             waits_for: None,
             created: now,
@@ -147,6 +152,9 @@ pub struct ProcessWrite {
     pub reservation: Option<ReservationChange>,
     /// A process that follows from this one and is owned by the same server at once.
     pub successor: Option<Process>,
+    /// Processes of other resources that become children of this one. All of them or none: if one of
+    /// the resources was written since it was read, nothing of the write happens.
+    pub children: Vec<Intent>,
     /// The states that the resource passes with this write.
     pub passed: Vec<Passed>,
 }
@@ -159,6 +167,9 @@ impl ProcessWrite {
             && self.resource.is_none()
             && self.reservation.is_none()
             && self.successor.is_none()
+            && self.children.is_empty()
+            // That it failed and undoes what it did must not be forgotten.
+            && self.process.failure.is_none()
     }
 }
 

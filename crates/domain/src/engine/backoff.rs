@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-/// The wait before the second try.
-const FIRST: Duration = Duration::from_millis(250);
-/// No wait is longer.
-const LONGEST: Duration = Duration::from_secs(30);
+use crate::lifecycle::Backoff;
 
-/// The wait after so many failures: it doubles each time up to half a minute, and of it a random
-/// half is waited at most, so that what failed together does not come back together ("equal
-/// jitter", after the AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
+/// The wait after so many failures: doubled each time up to a bound, of which half is left to
+/// chance, so that those who failed together do not come back together ("equal jitter"; Marc
+/// Brooker, AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
 ///
 /// `jitter` is from 0 to 1.
-pub fn backoff(failures: u32, jitter: f64) -> Duration {
-    let doubled = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
-    spread(doubled.min(LONGEST), jitter)
+pub fn backoff(backoff: Backoff, failures: u32, jitter: f64) -> Duration {
+    let doublings = failures.saturating_sub(1);
+    let doubled = backoff
+        .first
+        .saturating_mul(2_u32.saturating_pow(doublings));
+    spread(doubled.min(backoff.longest), jitter)
 }
 
 /// Half of a wait and a random part of the other half.
@@ -28,10 +28,11 @@ mod tests {
 
     #[test]
     fn waits_grow_to_a_bound_and_never_vanish() {
-        assert_eq!(backoff(1, 1.0), FIRST);
-        assert_eq!(backoff(2, 1.0), FIRST * 2);
-        assert_eq!(backoff(40, 1.0), LONGEST);
-        assert_eq!(backoff(u32::MAX, 0.0), LONGEST / 2);
-        assert_eq!(backoff(0, 0.0), FIRST / 2);
+        let Backoff { first, longest } = Backoff::USUAL;
+        assert_eq!(backoff(Backoff::USUAL, 1, 1.0), first);
+        assert_eq!(backoff(Backoff::USUAL, 2, 1.0), first * 2);
+        assert_eq!(backoff(Backoff::USUAL, 40, 1.0), longest);
+        assert_eq!(backoff(Backoff::USUAL, u32::MAX, 0.0), longest / 2);
+        assert_eq!(backoff(Backoff::USUAL, 0, 0.0), first / 2);
     }
 }

@@ -1,6 +1,7 @@
 //! What follows a step that is done: the next step, the end of the process, or a process that
 //! follows from it.
 
+use super::failure::give_up;
 use super::{Changes, Moment, Next, apply, entry, set_error};
 use crate::lifecycle::{self, Request, Step};
 use crate::process::Process;
@@ -13,12 +14,12 @@ pub(super) fn finish_step(
     resource: &Resource,
     step: Step,
     changes: Changes,
-    moment: Moment,
+    moment: Moment<'_>,
 ) -> (ProcessWrite, Next) {
     let mut process = process.clone();
     let entry = entry(&mut process, step, moment.began);
     entry.finished = Some(moment.now);
-    entry.error = None;
+    entry.waits_since = None;
     process.message = None;
     process.waits_for = None;
     if process.next_step().is_none() {
@@ -46,6 +47,7 @@ pub(super) fn finish_step(
         resource: changed.map(|changed| (changed, resource.version)),
         reservation,
         successor: None,
+        children: Vec::new(),
         passed,
     };
     (write, Next::Continue)
@@ -55,9 +57,12 @@ pub(super) fn end(
     mut process: Process,
     resource: &Resource,
     mut changes: Changes,
-    moment: Moment,
+    moment: Moment<'_>,
 ) -> (ProcessWrite, Next) {
     let now = moment.now;
+    if let Some(failure) = process.failure.clone() {
+        return undone(process, resource, failure, changes, moment);
+    }
     let done = process
         .definition()
         .map_or(State::Error, |definition| definition.done);
@@ -97,14 +102,31 @@ pub(super) fn end(
         resource: Some((ended, resource.version)),
         reservation,
         successor,
+        children: Vec::new(),
         passed,
     };
     (write, next)
 }
 
+/// The end of a process that failed and has undone what it began.
+fn undone(
+    process: Process,
+    resource: &Resource,
+    failure: String,
+    mut changes: Changes,
+    moment: Moment<'_>,
+) -> (ProcessWrite, Next) {
+    let reservation = changes.reservation.take();
+    let mut changed = resource.clone();
+    apply(&mut changed, changes);
+    let (mut write, next) = give_up(process, &changed, failure, moment);
+    write.reservation = reservation;
+    (write, next)
+}
+
 /// The process that follows from one that is done: a container that was asked for with `start` is
 /// started once it is created. It is born running, owned by the server that made it.
-fn follow(done: &Process, resource: &mut Resource, moment: Moment) -> Option<Process> {
+fn follow(done: &Process, resource: &mut Resource, moment: Moment<'_>) -> Option<Process> {
     let Details::Container { spec, .. } = &resource.details else {
         return None;
     };
@@ -117,6 +139,8 @@ fn follow(done: &Process, resource: &mut Resource, moment: Moment) -> Option<Pro
         .ok()?;
     resource.state = transition.definition.via;
     resource.version += 1;
+    let policies = moment.policies;
+    let policy = policies.of(resource.resource_type(), Request::Start)?;
     Some(Process {
         id: moment.successor,
         request: Request::Start,
@@ -125,7 +149,8 @@ fn follow(done: &Process, resource: &mut Resource, moment: Moment) -> Option<Pro
         force: false,
         journal: Vec::new(),
         run_after: moment.now.after(moment.lease),
-        deadline: moment.now.after(transition.definition.deadline),
+        deadline: moment.now.after(policy.deadline),
+        priority: policy.priority,
         successor: None,
         message: None,
         created: moment.now,

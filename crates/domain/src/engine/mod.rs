@@ -1,36 +1,45 @@
 //! The decisions of the process engine: what follows the outcome of a step.
 //!
-//! The process server runs a step and hands its [`Outcome`] to [`advance`], which answers with
-//! the rows to write and with what to do once they are written. It decides; it does nothing.
+//! The process server asks [`begin`] which step to run, runs it, and hands its [`Outcome`] to
+//! [`advance`], which answers with the rows to write and with what to do once they are written.
+//! The engine decides; it does nothing.
 //!
 //! ```text
 //!   Outcome    budget left?                 write                            then
 //!   Done       another step follows         journal, the step's changes      Continue
 //!   Done       it was the last one          done state, end of the process   End, or Chain
 //!   Wait       before the deadline          waiting until, waiting on        Rest
+//!   Delegate   before the deadline          children, waiting on them        Rest
 //!   Retry      attempts and time left       waiting, with backoff            Rest
-//!   Retry      none left                    error, failed                    End
-//!   Fail                                    error, failed                    End
+//!   Retry      none left                    failure (below)
+//!   Fail                                    failure (below)
+//!
+//!   failure of a process that is atomic     why it failed, then its undo     Continue
+//!   failure of any other, or of an undo     error, failed                    End
 //! ```
 //!
 //! Every process ends: attempts are counted for each step, and each process has a deadline after
-//! which any outcome that is not the end is turned into a failure.
+//! which any outcome that is not the end is turned into a failure. Of the deadline of an atomic
+//! process a part is kept for its undo, so that this ends in time as well.
 
 mod backoff;
+pub mod breaker;
 mod cancel;
 mod ending;
+mod failure;
 
 use std::time::Duration;
 
 pub use backoff::backoff;
 pub use cancel::{Cancellation, cancel};
 use ending::{end, finish_step};
+use failure::{fail, retry};
 
-use crate::lifecycle::Step;
+use crate::lifecycle::{Policies, Policy, Step};
 use crate::process::{JournalEntry, Process, WaitsFor};
 use crate::resource::Details;
-use crate::write::{Passed, ProcessWrite, ReservationChange};
-use crate::{Phase, ProcessId, Resource, ResourceId, State, Timestamp};
+use crate::write::{Intent, ProcessWrite, ReservationChange};
+use crate::{Phase, ProcessId, Resource, ResourceId, Timestamp};
 
 /// What a step says when it is over.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +54,14 @@ pub enum Outcome {
         delay: Duration,
         /// What would make it worth to look earlier.
         waits_for: Option<WaitsFor>,
+    },
+    /// It is for others to make true: processes of other resources, as children of this one. The
+    /// step runs again once they are finished.
+    Delegate {
+        /// For a person.
+        reason: String,
+        /// What is asked of the others.
+        children: Vec<Intent>,
     },
     /// It did not work and may work another time.
     Retry(Failure),
@@ -100,9 +117,9 @@ pub enum Next {
     End,
 }
 
-/// What [`advance`] cannot find out by itself.
+/// What the engine cannot find out by itself.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub struct Moment<'a> {
     /// The present moment.
     pub now: Timestamp,
     /// When the step was begun.
@@ -113,6 +130,33 @@ pub struct Moment {
     pub successor: ProcessId,
     /// How long the claim is left alone by other servers.
     pub lease: Duration,
+    /// How long and how hard processes try.
+    pub policies: &'a Policies,
+}
+
+/// What to do with a process that was claimed, or that finished a step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Begin {
+    /// Run this step.
+    Run(Step),
+    /// Nothing is left to run: write this.
+    Write(Box<ProcessWrite>, Next),
+}
+
+/// What a process does next: its next step; its end, when all are finished by a server that then
+/// died; or a failure, when its time is up.
+pub fn begin(process: &Process, resource: &Resource, moment: Moment<'_>) -> Begin {
+    let Some(step) = process.next_step() else {
+        let (write, next) = end(process.clone(), resource, Changes::default(), moment);
+        return Begin::Write(Box::new(write), next);
+    };
+    if !is_late(process, moment) {
+        return Begin::Run(step);
+    }
+    let reason = process.message.as_deref().unwrap_or("it was never begun");
+    let failure = Failure::new(format!("gave up at the deadline: {reason}"));
+    let (write, next) = fail(process, resource, Some(step), failure, moment);
+    Begin::Write(Box::new(write), next)
 }
 
 /// The write that follows the outcome of `step`, and what to do after it.
@@ -121,13 +165,13 @@ pub fn advance(
     resource: &Resource,
     step: Step,
     outcome: Outcome,
-    moment: Moment,
+    moment: Moment<'_>,
 ) -> (ProcessWrite, Next) {
-    let now = moment.now;
-    let is_late = now >= process.deadline;
     match outcome {
         Outcome::Done(changes) => finish_step(process, resource, step, *changes, moment),
-        Outcome::Wait { reason, .. } if is_late => {
+        Outcome::Wait { reason, .. } | Outcome::Delegate { reason, .. }
+            if is_late(process, moment) =>
+        {
             let message = format!("gave up at the deadline, while waiting: {reason}");
             fail(process, resource, Some(step), Failure::new(message), moment)
         }
@@ -135,12 +179,14 @@ pub fn advance(
             reason,
             delay,
             waits_for,
-        } => {
-            let mut write = stay(process, step, moment.began);
-            write.process.phase = Phase::Waiting;
-            write.process.message = Some(reason);
-            write.process.waits_for = waits_for;
-            write.process.run_after = now.after(backoff::spread(delay, moment.jitter));
+        } => (
+            wait(process, step, reason, delay, waits_for, moment),
+            Next::Rest,
+        ),
+        Outcome::Delegate { reason, children } => {
+            let waits_for = Some(WaitsFor::Children);
+            let mut write = wait(process, step, reason, LOOK_AFTER, waits_for, moment);
+            write.children = adopt(process, children);
             (write, Next::Rest)
         }
         Outcome::Retry(failure) => retry(process, resource, step, failure, moment),
@@ -148,71 +194,66 @@ pub fn advance(
     }
 }
 
-/// The write for a process that has no step left to run when it is claimed: one without steps, or
-/// one whose last step was journaled by a server that then died.
-pub fn conclude(process: &Process, resource: &Resource, moment: Moment) -> (ProcessWrite, Next) {
-    end(process.clone(), resource, Changes::default(), moment)
-}
+/// How long a parent waits at most before it looks after its children by itself. The end of the
+/// last one wakes it earlier.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
 
-/// The write for a process that ends without success, whatever step it is on.
-pub fn fail(
+fn wait(
     process: &Process,
-    resource: &Resource,
-    step: Option<Step>,
-    failure: Failure,
-    moment: Moment,
-) -> (ProcessWrite, Next) {
-    let now = moment.now;
-    let mut process = process.clone();
-    if let Some(step) = step {
-        entry(&mut process, step, moment.began).error = Some(failure.message.clone());
-    }
-    process.phase = Phase::Failed;
-    process.message = Some(failure.message.clone());
-    process.waits_for = None;
-    process.finished = Some(now);
-    let mut failed = resource.clone();
-    failed.state = State::Error;
-    failed.version += 1;
-    failed.updated = now;
-    set_error(&mut failed.details, Some(failure.message));
-    let passed = vec![Passed {
-        state: failed.state,
-        version: failed.version,
-    }];
-    let write = ProcessWrite {
-        process,
-        resource: Some((failed, resource.version)),
-        reservation: None,
-        successor: None,
-        passed,
-    };
-    (write, Next::End)
-}
-
-fn retry(
-    process: &Process,
-    resource: &Resource,
     step: Step,
-    failure: Failure,
-    moment: Moment,
-) -> (ProcessWrite, Next) {
-    let attempts = process.attempts() + 1;
-    let budget = process
-        .definition()
-        .map_or(0, |definition| definition.attempts);
-    if attempts >= budget || moment.now >= process.deadline {
-        return fail(process, resource, Some(step), failure, moment);
-    }
+    reason: String,
+    delay: Duration,
+    waits_for: Option<WaitsFor>,
+    moment: Moment<'_>,
+) -> ProcessWrite {
     let mut write = stay(process, step, moment.began);
-    let entry = entry(&mut write.process, step, moment.began);
-    entry.attempts = attempts;
-    entry.error = Some(failure.message.clone());
+    let since = &mut entry(&mut write.process, step, moment.began).waits_since;
+    since.get_or_insert(moment.now);
+    let time_is_up = gives_up_at(process, moment.policies);
     write.process.phase = Phase::Waiting;
-    write.process.message = Some(format!("tries again after: {}", failure.message));
-    write.process.waits_for = None;
-    write.process.run_after = moment.now.after(backoff(attempts, moment.jitter));
-    (write, Next::Rest)
+    write.process.message = Some(reason);
+    write.process.waits_for = waits_for;
+    write.process.run_after = moment
+        .now
+        .after(backoff::spread(delay, moment.jitter))
+        .min(time_is_up);
+    write
+}
+
+/// Makes processes the children of another: they have its cause and no more time than it has.
+fn adopt(parent: &Process, mut children: Vec<Intent>) -> Vec<Intent> {
+    for Intent { process, .. } in &mut children {
+        process.parent = Some(parent.id);
+        process.priority = process.priority.min(parent.priority);
+        process.deadline = process.deadline.min(parent.deadline);
+        process.cause = parent.cause.clone();
+    }
+    children
+}
+
+/// The policy of a process; that of nothing in particular if a later release dropped the request.
+fn policy_of(process: &Process, policies: &Policies) -> Policy {
+    policies
+        .of(process.resource.resource_type, process.request)
+        .unwrap_or(Policy::USUAL)
+}
+
+/// When a process gives up what it does now: at its deadline, or early enough to undo what it began.
+fn gives_up_at(process: &Process, policies: &Policies) -> Timestamp {
+    let is_atomic = process
+        .definition()
+        .is_some_and(|definition| definition.is_atomic);
+    if !is_atomic || process.failure.is_some() {
+        return process.deadline;
+    }
+    let kept = policy_of(process, policies).undo_within;
+    // One whose time was cut short by its parent still has half of it.
+    let at_most = process.created.until(process.deadline) / 2;
+    process.deadline.before(kept.min(at_most))
+}
+
+fn is_late(process: &Process, moment: Moment<'_>) -> bool {
+    moment.now >= gives_up_at(process, moment.policies)
 }
 
 fn stay(process: &Process, step: Step, began: Timestamp) -> ProcessWrite {
@@ -223,6 +264,7 @@ fn stay(process: &Process, step: Step, began: Timestamp) -> ProcessWrite {
         resource: None,
         reservation: None,
         successor: None,
+        children: Vec::new(),
         passed: Vec::new(),
     }
 }
@@ -230,16 +272,13 @@ fn stay(process: &Process, step: Step, began: Timestamp) -> ProcessWrite {
 fn entry(process: &mut Process, step: Step, began: Timestamp) -> &mut JournalEntry {
     let known = process.journal.iter().position(|entry| entry.step == step);
     let index = known.unwrap_or_else(|| {
-        process.journal.push(JournalEntry {
-            step,
-            started: began,
-            finished: None,
-            attempts: 0,
-            error: None,
-        });
+        process.journal.push(JournalEntry::begun(step, began));
         process.journal.len() - 1
     });
-    &mut process.journal[index]
+    let server = process.server;
+    let entry = &mut process.journal[index];
+    entry.server = server;
+    entry
 }
 
 fn apply(resource: &mut Resource, changes: Changes) {
@@ -262,3 +301,5 @@ fn set_error(details: &mut Details, message: Option<String>) {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_undo;

@@ -1,13 +1,18 @@
 //! What follows each outcome.
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::lifecycle::Request;
 use crate::process::Cause;
 use crate::resource::{ContainerSpec, ContainerStatus};
 use crate::write::{Asked, Intent};
 
-fn moment(now: i64) -> Moment {
+pub(super) static POLICIES: LazyLock<Policies> = LazyLock::new(Policies::default);
+
+pub(super) fn moment(now: i64) -> Moment<'static> {
     Moment {
+        policies: &POLICIES,
         now: Timestamp::from_millis(now),
         began: Timestamp::from_millis(now),
         jitter: 1.0,
@@ -16,17 +21,18 @@ fn moment(now: i64) -> Moment {
     }
 }
 
-fn asked(request: Request) -> Asked {
+pub(super) fn asked(request: Request) -> Asked {
     Asked {
         request,
         force: false,
         process: ProcessId::new(uuid::Uuid::from_u128(1)),
         cause: Cause::default(),
         now: Timestamp::from_millis(0),
+        policy: None,
     }
 }
 
-fn container(start: bool) -> Resource {
+pub(super) fn container(start: bool) -> Resource {
     let spec = ContainerSpec {
         image: "x".into(),
         start,
@@ -46,8 +52,20 @@ fn container(start: bool) -> Resource {
     )
 }
 
-fn running(start: bool) -> (Process, Resource) {
+pub(super) fn running(start: bool) -> (Process, Resource) {
     let intent = Intent::to_create(container(start), asked(Request::Create)).unwrap();
+    let process = Process {
+        phase: Phase::Running,
+        ..intent.process
+    };
+    (process, intent.resource)
+}
+
+/// A start: a process that is not atomic.
+fn starting() -> (Process, Resource) {
+    let mut resource = container(true);
+    resource.state = State::Stopped;
+    let intent = Intent::to_change(resource, asked(Request::Start)).unwrap();
     let process = Process {
         phase: Phase::Running,
         ..intent.process
@@ -101,8 +119,8 @@ fn a_create_with_start_is_followed_by_a_start_that_is_already_owned() {
 
 #[test]
 fn a_step_is_tried_again_until_its_budget_is_spent() {
-    let (mut process, resource) = running(true);
-    let budget = process.definition().unwrap().attempts;
+    let (mut process, resource) = starting();
+    let budget = process.definition().unwrap().policy.attempts;
     for attempt in 1..=budget {
         let outcome = Outcome::Retry(Failure::new("no luck"));
         let (write, next) = advance(&process, &resource, Step::Place, outcome, moment(5));
@@ -113,6 +131,8 @@ fn a_step_is_tried_again_until_its_budget_is_spent() {
             process = write.process;
         } else {
             assert_eq!((write.process.phase, next), (Phase::Failed, Next::End));
+            let failures = &write.process.entry(Step::Place).unwrap().failures;
+            assert_eq!(failures.len(), budget as usize, "each try can be read");
             let (resource, _) = write.resource.unwrap();
             assert_eq!(resource.state, State::Error);
             let Details::Container { status, .. } = resource.details else {
@@ -125,7 +145,7 @@ fn a_step_is_tried_again_until_its_budget_is_spent() {
 
 #[test]
 fn a_wait_past_the_deadline_is_a_failure_that_says_what_was_waited_for() {
-    let (process, resource) = running(true);
+    let (process, resource) = starting();
     let late = moment(process.deadline.millis());
     let wait = Outcome::Wait {
         reason: "the agent is away".into(),
@@ -135,6 +155,7 @@ fn a_wait_past_the_deadline_is_a_failure_that_says_what_was_waited_for() {
     let (early, _) = advance(&process, &resource, Step::Place, wait.clone(), moment(5));
     assert_eq!(early.process.phase, Phase::Waiting);
     assert_eq!(early.process.attempts(), 0);
+    assert_eq!(early.process.waits_since(), Some(Timestamp::from_millis(5)));
     let (write, _) = advance(&process, &resource, Step::Place, wait, late);
     assert_eq!(write.process.phase, Phase::Failed);
     assert!(write.process.message.unwrap().contains("the agent is away"));

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Lifecycle, ProcessDefinition, Request, Step};
+use super::{Lifecycle, Policy, ProcessDefinition, Request, Step};
 use crate::{ResourceType, State};
 
 pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
@@ -16,8 +16,11 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
         via: State::Registering,
         done: State::Active,
         steps: &[Step::Greet],
-        deadline: Duration::from_secs(10 * 60),
-        attempts: 4,
+        is_atomic: false,
+        policy: Policy {
+            deadline: Duration::from_secs(10 * 60),
+            ..Policy::URGENT
+        },
         is_action: false,
     }],
     reports: &[],

@@ -8,17 +8,13 @@
 //!  any settled state, or any at all by force -> removing -> removed -> purging -> purged
 //! ```
 //!
-//! A start places and creates the container if that has not been done, or has been undone, so that
-//! a container in `error` can be started whatever it was that failed.
+//! A create is atomic: one that fails takes away what it made and gives back what it reserved. A
+//! start places and creates the container if that has not been done, or has been undone, so that a
+//! container in `error` can be started whatever it was that failed. What gives room back is urgent.
 
-use std::time::Duration;
-
-use super::{Lifecycle, ProcessDefinition, Report, ReportDefinition, Request, Step};
+use super::{Lifecycle, Policy, ProcessDefinition, Report, ReportDefinition, Request, Step};
+use crate::process::Priority;
 use crate::{ResourceType, State};
-
-/// Long enough to pull an image of some GiB.
-const DEADLINE: Duration = Duration::from_secs(15 * 60);
-const ATTEMPTS: u32 = 4;
 
 pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
     resource_type: ResourceType::Container,
@@ -32,8 +28,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Creating,
             done: State::Created,
             steps: &[Step::Place, Step::CreateOnHost],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: true,
+            policy: Policy::USUAL,
             is_action: false,
         },
         ProcessDefinition {
@@ -43,8 +39,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Starting,
             done: State::Running,
             steps: &[Step::Place, Step::CreateOnHost, Step::StartOnHost],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: false,
+            policy: Policy::USUAL,
             is_action: true,
         },
         ProcessDefinition {
@@ -54,8 +50,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Stopping,
             done: State::Stopped,
             steps: &[Step::StopOnHost],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: false,
+            policy: Policy::URGENT,
             is_action: true,
         },
         ProcessDefinition {
@@ -65,8 +61,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Restarting,
             done: State::Running,
             steps: &[Step::StopOnHost, Step::StartOnHost],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: false,
+            policy: Policy::USUAL,
             is_action: true,
         },
         ProcessDefinition {
@@ -76,8 +72,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Removing,
             done: State::Removed,
             steps: &[Step::RemoveFromHost, Step::Release],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: false,
+            policy: Policy::URGENT,
             is_action: true,
         },
         ProcessDefinition {
@@ -87,8 +83,11 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Purging,
             done: State::Purged,
             steps: &[],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: false,
+            policy: Policy {
+                priority: Priority::Background,
+                ..Policy::USUAL
+            },
             is_action: true,
         },
     ],

@@ -3,15 +3,21 @@
 //! ```text
 //!  registering -> active <-> inactive -> removing -> removed
 //! ```
+//!
+//! A host on which containers live is not removed, unless it is forced: then what runs there is
+//! stopped first, as far as it can be reached, each container by a process of its own that is a
+//! child of the removal.
 
 use std::time::Duration;
 
-use super::{Lifecycle, ProcessDefinition, Request, Step};
+use super::{Lifecycle, Policy, ProcessDefinition, Request, Step};
 use crate::{ResourceType, State};
 
-/// How long a host that registered may take to connect.
-const DEADLINE: Duration = Duration::from_secs(10 * 60);
-const ATTEMPTS: u32 = 4;
+/// A host that registered has ten minutes to connect.
+const POLICY: Policy = Policy {
+    deadline: Duration::from_secs(10 * 60),
+    ..Policy::URGENT
+};
 
 pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
     resource_type: ResourceType::Host,
@@ -24,8 +30,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Registering,
             done: State::Active,
             steps: &[Step::TakeInventory],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: false,
+            policy: POLICY,
             is_action: false,
         },
         ProcessDefinition {
@@ -35,8 +41,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Deactivating,
             done: State::Inactive,
             steps: &[],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: false,
+            policy: POLICY,
             is_action: true,
         },
         ProcessDefinition {
@@ -46,8 +52,8 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             via: State::Activating,
             done: State::Active,
             steps: &[Step::TakeInventory],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            is_atomic: false,
+            policy: POLICY,
             is_action: true,
         },
         ProcessDefinition {
@@ -56,9 +62,13 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             may_be_forced: true,
             via: State::Removing,
             done: State::Removed,
-            steps: &[Step::RefuseWhileOccupied, Step::RetireAgent],
-            deadline: DEADLINE,
-            attempts: ATTEMPTS,
+            steps: &[
+                Step::StopOccupants,
+                Step::RefuseWhileOccupied,
+                Step::RetireAgent,
+            ],
+            is_atomic: false,
+            policy: POLICY,
             is_action: true,
         },
     ],

@@ -19,109 +19,15 @@
 mod agent;
 mod container;
 mod host;
+mod names;
 pub mod picture;
+mod policy;
 mod settled;
 
-use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
+pub use names::{Request, Step, UnknownRequest, UnknownStep};
+pub use policy::{Adjustment, Backoff, Policies, Policy, UnknownProcess, UnsoundPolicy};
 
 use crate::{ResourceType, State};
-
-macro_rules! names {
-    ($(#[$outer:meta])* $type:ident, $unknown:ident, $what:literal { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$outer])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $type {
-            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
-        }
-
-        impl $type {
-            /// Every name there is.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The name that people and databases see.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-
-        /// The text is none of the names.
-        #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-        #[error("`{name}` is not {what}", name = .0, what = $what)]
-        pub struct $unknown(pub String);
-
-        impl FromStr for $type {
-            type Err = $unknown;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Self::ALL
-                    .iter()
-                    .copied()
-                    .find(|name| name.as_str() == text)
-                    .ok_or_else(|| $unknown(text.to_owned()))
-            }
-        }
-    };
-}
-
-names! {
-    /// What can be asked of a resource; also the name of the process that carries it out.
-    Request, UnknownRequest, "a request" {
-        /// Make it.
-        Create = "create",
-        /// Run it.
-        Start = "start",
-        /// End its run.
-        Stop = "stop",
-        /// End its run and run it again.
-        Restart = "restart",
-        /// Take it away.
-        Remove = "remove",
-        /// Forget it.
-        Purge = "purge",
-        /// Hear from it for the first time.
-        Register = "register",
-        /// Take it into use.
-        Activate = "activate",
-        /// Take it out of use.
-        Deactivate = "deactivate",
-    }
-}
-
-names! {
-    /// A step of a process. The process server has one handler for each.
-    Step, UnknownStep, "a step" {
-        /// Choose a host and reserve what the container asks for.
-        Place = "place",
-        /// Have the host's agent make the container.
-        CreateOnHost = "create-on-host",
-        /// Have the host's agent start the container.
-        StartOnHost = "start-on-host",
-        /// Have the host's agent stop the container.
-        StopOnHost = "stop-on-host",
-        /// Have the host's agent take the container away.
-        RemoveFromHost = "remove-from-host",
-        /// Give back what was reserved.
-        Release = "release",
-        /// Hear from an agent.
-        Greet = "greet",
-        /// Learn what a host is and what it runs.
-        TakeInventory = "take-inventory",
-        /// Make sure that nothing lives on a host.
-        RefuseWhileOccupied = "refuse-while-occupied",
-        /// Revoke the credential of a host's agent.
-        RetireAgent = "retire-agent",
-    }
-}
 
 /// The lifecycle of one type of resource.
 #[derive(Debug)]
@@ -151,10 +57,10 @@ pub struct ProcessDefinition {
     pub done: State,
     /// What is to be done, in this order.
     pub steps: &'static [Step],
-    /// How long it may take in all before it fails.
-    pub deadline: Duration,
-    /// How often one step may be tried before the process fails.
-    pub attempts: u32,
+    /// Whether a failure leaves nothing behind: what was begun is undone in reverse.
+    pub is_atomic: bool,
+    /// How long and how hard it tries, where an operator says nothing else.
+    pub policy: Policy,
     /// Whether clients ask for it as an action of the resource.
     pub is_action: bool,
 }
@@ -248,6 +154,14 @@ pub fn of(resource_type: ResourceType) -> &'static Lifecycle {
         ResourceType::Agent => LIFECYCLES[2],
         ResourceType::RegistrationToken => LIFECYCLES[3],
         ResourceType::Project => LIFECYCLES[4],
+    }
+}
+
+impl ProcessDefinition {
+    /// What undoes the process if it is atomic: the undoing of each of its steps, last first.
+    pub fn undo_steps(&self) -> impl Iterator<Item = Step> {
+        let backwards = self.steps.iter().rev().filter(|_| self.is_atomic);
+        backwards.copied().filter_map(Step::undo)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Lifecycle, ProcessDefinition, Request, Step};
+use crate::process::Priority;
 use crate::{ResourceType, State};
 
 /// A lifecycle as clients read it.
@@ -43,6 +44,13 @@ pub struct DescribedProcess {
     pub deadline_seconds: u64,
     /// How often one step is tried.
     pub attempts: u32,
+    /// Whether a failure is followed by undoing what was begun.
+    pub is_atomic: bool,
+    /// What undoes a process that is atomic, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undo_steps: Vec<Step>,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// One report of a lifecycle, as clients read it.
@@ -163,8 +171,11 @@ fn describe_process(definition: &ProcessDefinition) -> DescribedProcess {
         may_be_forced: definition.may_be_forced,
         is_action: definition.is_action,
         steps: definition.steps.to_vec(),
-        deadline_seconds: definition.deadline.as_secs(),
-        attempts: definition.attempts,
+        deadline_seconds: definition.policy.deadline.as_secs(),
+        attempts: definition.policy.attempts,
+        is_atomic: definition.is_atomic,
+        undo_steps: definition.undo_steps().collect(),
+        priority: definition.policy.priority,
     }
 }
 

@@ -63,6 +63,18 @@ fn a_process_runs_through_a_transitional_state_and_ends_in_a_settled_one() {
 }
 
 #[test]
+fn a_process_never_needs_one_step_both_to_do_and_to_undo() {
+    for lifecycle in LIFECYCLES {
+        for definition in lifecycle.processes {
+            for undo in definition.undo_steps() {
+                assert!(!definition.steps.contains(&undo), "{}", definition.request);
+                assert_eq!(undo.undo(), None, "{undo} is not undone itself");
+            }
+        }
+    }
+}
+
+#[test]
 fn no_state_is_a_trap() {
     for lifecycle in LIFECYCLES {
         for state in lifecycle.states() {

@@ -10,11 +10,22 @@
 //!
 //! A running process is owned by the server that wrote the highest fence to it. Everything that
 //! the process needs to go on elsewhere stands in its row; nothing is kept in memory only.
+//!
+//! One that is atomic and fails is not over at once: it keeps why it failed, undoes in reverse what
+//! it began, and fails then. One that has children waits for them and holds nothing meanwhile.
+
+mod journal;
+mod priority;
+mod waits_for;
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use journal::{FailedAttempt, JournalEntry};
+pub use priority::Priority;
+pub use waits_for::{UnknownWait, WaitsFor};
 
 use crate::lifecycle::{self, ProcessDefinition, Request, Step};
 use crate::{Fence, ProcessId, ResourceId, ResourceRef, ServerId, State, Timestamp};
@@ -89,42 +100,6 @@ impl FromStr for Phase {
     }
 }
 
-/// What a waiting process waits for, beside the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WaitsFor {
-    /// The agent of this host is heard again.
-    Host(ResourceId),
-    /// There is room: a host became active.
-    Room,
-}
-
-impl fmt::Display for WaitsFor {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Host(id) => write!(formatter, "host/{id}"),
-            Self::Room => formatter.write_str("room"),
-        }
-    }
-}
-
-/// The text names nothing that a process could wait for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is nothing that a process waits for")]
-pub struct UnknownWait(pub String);
-
-impl FromStr for WaitsFor {
-    type Err = UnknownWait;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unknown = || UnknownWait(text.to_owned());
-        match text.split_once('/') {
-            None if text == "room" => Ok(Self::Room),
-            Some(("host", id)) => id.parse().map(Self::Host).map_err(|_| unknown()),
-            _ => Err(unknown()),
-        }
-    }
-}
-
 /// Who asked, by which request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -134,25 +109,6 @@ pub struct Cause {
     /// The API key or agent that made it.
     #[serde(default)]
     pub account_id: Option<String>,
-}
-
-/// The record of a step: finished, or on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JournalEntry {
-    /// The step.
-    pub step: Step,
-    /// When it was first tried.
-    pub started: Timestamp,
-    /// When it was done; none while it is not.
-    #[serde(default)]
-    pub finished: Option<Timestamp>,
-    /// How often it was tried and did not succeed.
-    #[serde(default)]
-    pub attempts: u32,
-    /// Why it did not succeed the last time.
-    #[serde(default)]
-    pub error: Option<String>,
 }
 
 /// A process as the database has it.
@@ -178,8 +134,8 @@ pub struct Process {
     pub run_after: Timestamp,
     /// It fails if it is not finished by then.
     pub deadline: Timestamp,
-    /// Lower is served first, once there is a choice; nothing orders by it yet.
-    pub priority: i16,
+    /// How urgent it is.
+    pub priority: Priority,
     /// The highest fence under which it was claimed.
     pub fence: Fence,
     /// The server that claimed it last.
@@ -190,6 +146,8 @@ pub struct Process {
     pub parent: Option<ProcessId>,
     /// The process that followed from this one.
     pub successor: Option<ProcessId>,
+    /// Why it failed, while it undoes what it began.
+    pub failure: Option<String>,
     /// What it does, waits for or failed of, for a person.
     pub message: Option<String>,
     /// What it waits for beside the clock.
@@ -208,18 +166,39 @@ impl Process {
         lifecycle::of(self.resource.resource_type).definition(self.request)
     }
 
-    /// The first step that is not finished; none if all are.
+    /// The first step that is not finished, of those to do or, once it has failed, of those that
+    /// undo; none if all are.
     pub fn next_step(&self) -> Option<Step> {
-        let is_finished = |step: &Step| {
-            self.journal
-                .iter()
-                .any(|entry| entry.step == *step && entry.finished.is_some())
-        };
-        self.definition()?
-            .steps
-            .iter()
-            .copied()
-            .find(|step| !is_finished(step))
+        let definition = self.definition()?;
+        if self.failure.is_none() {
+            let mut steps = definition.steps.iter().copied();
+            return steps.find(|step| !self.has_finished(*step));
+        }
+        let begun = |step: &Step| self.entry(*step).is_some();
+        let backwards = definition.steps.iter().copied().rev();
+        backwards
+            .filter(begun)
+            .filter_map(Step::undo)
+            .find(|step| !self.has_finished(*step))
+    }
+
+    /// The record of a step, if it was ever tried.
+    pub fn entry(&self, step: Step) -> Option<&JournalEntry> {
+        self.journal.iter().find(|entry| entry.step == step)
+    }
+
+    fn has_finished(&self, step: Step) -> bool {
+        self.entry(step)
+            .is_some_and(|entry| entry.finished.is_some())
+    }
+
+    /// Since when it waits for what it waits for; none if it does not wait.
+    pub fn waits_since(&self) -> Option<Timestamp> {
+        if self.phase != Phase::Waiting {
+            return None;
+        }
+        self.next_step()
+            .and_then(|step| self.entry(step)?.waits_since)
     }
 
     /// Ends it without success, at somebody's wish.
@@ -232,25 +211,14 @@ impl Process {
 
     /// How often the step that is on its way has failed so far.
     pub fn attempts(&self) -> u32 {
-        match self.journal.last() {
-            Some(entry) if entry.finished.is_none() => entry.attempts,
-            _ => 0,
-        }
+        let entry = self.next_step().and_then(|step| self.entry(step));
+        entry.map_or(0, |entry| entry.attempts)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_waited_for_survives_its_text() {
-        let id = ResourceId::new(uuid::Uuid::from_u128(7));
-        for waits_for in [WaitsFor::Room, WaitsFor::Host(id)] {
-            assert_eq!(waits_for.to_string().parse(), Ok(waits_for));
-        }
-        assert!("host/none".parse::<WaitsFor>().is_err());
-    }
 
     #[test]
     fn phases_survive_their_text() {
