@@ -145,6 +145,7 @@ impl Wiring {
             bus: self.bus.clone(),
             locks: locks.clone(),
             clock: self.clock.clone(),
+            chance: Arc::new(drover_process_server::SystemChance),
             interference: Arc::new(drover_process_server::NoInterference),
         };
         let options = drover_process_server::launch::options(&self.settings);

@@ -84,6 +84,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             bus: bus.clone(),
             locks,
             clock: clock.clone(),
+            chance: Arc::new(drover_process_server::SystemChance),
             interference: Arc::new(drover_process_server::NoInterference),
         },
     );

@@ -7,10 +7,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use drover_domain::ResourceId;
 use drover_domain::placement::{self, Candidate, Demand, HeldPort, NoHost};
+use drover_domain::{ResourceId, Timestamp};
+use drover_store::clock::Clock;
 use drover_store::{Store, StoreError};
-use tokio::time::Instant;
+
+use crate::Chance;
 
 /// How old a snapshot may be.
 const FRESH: Duration = Duration::from_millis(250);
@@ -19,18 +21,22 @@ const FRESH: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(crate) struct Hosts {
     store: Store,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
     snapshot: Arc<Mutex<Option<Snapshot>>>,
 }
 
 struct Snapshot {
-    taken: Instant,
+    taken: Timestamp,
     candidates: Vec<Candidate>,
 }
 
 impl Hosts {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
         Self {
             store,
+            clock,
+            chance,
             snapshot: Arc::default(),
         }
     }
@@ -43,7 +49,7 @@ impl Hosts {
         if !self.is_fresh() {
             let candidates = self.store.candidates().await?;
             self.set(Some(Snapshot {
-                taken: Instant::now(),
+                taken: self.clock.now(),
                 candidates,
             }));
         }
@@ -52,7 +58,7 @@ impl Hosts {
             Some(snapshot) => &mut snapshot.candidates,
             None => &mut Vec::new(),
         };
-        let picked = placement::place(demand, candidates, rand::random());
+        let picked = placement::place(demand, candidates, self.chance.number());
         if let Ok(id) = &picked
             && let Some(host) = candidates.iter_mut().find(|host| host.id == *id)
         {
@@ -72,9 +78,11 @@ impl Hosts {
 
     fn is_fresh(&self) -> bool {
         let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
         snapshot
             .as_ref()
-            .is_some_and(|snapshot| snapshot.taken.elapsed() < FRESH)
+            // A clock that was set back makes none fresh.
+            .is_some_and(|snapshot| snapshot.taken <= now && snapshot.taken.until(now) < FRESH)
     }
 }
 

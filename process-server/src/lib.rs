@@ -21,6 +21,8 @@
 //! time, its writes and commands are refused for their old fence.
 
 mod agents;
+pub mod by_hand;
+mod chance;
 mod engine;
 mod hosts;
 mod interference;
@@ -36,17 +38,19 @@ use async_trait::async_trait;
 use drover_bus::{Announcer, EventBus};
 use drover_domain::ServerId;
 use drover_locks::{EpochSource, LockManager};
+use drover_store::Store;
 use drover_store::clock::Clock;
-use drover_store::{Store, fresh};
 use tokio_util::sync::CancellationToken;
 
 use agents::Agents;
+pub use chance::{Chance, SystemChance};
 pub use interference::{Interference, NoInterference};
 pub use retention::Retention;
 
 use engine::caps::Caps;
 use engine::dispatcher::Dispatcher;
 use engine::runner::Runner;
+use engine::taking::Taker;
 use engine::{hints, sweep};
 use hosts::Hosts;
 use steps::Surroundings;
@@ -99,6 +103,8 @@ pub struct Parts {
     pub locks: Arc<dyn LockManager>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// What is left to chance; [`SystemChance`] unless a run is to be repeated.
+    pub chance: Arc<dyn Chance>,
     /// Where it dies, in tests; [`NoInterference`] otherwise.
     pub interference: Arc<dyn Interference>,
 }
@@ -113,11 +119,8 @@ pub struct Server {
 impl Server {
     /// A server that has not begun to work.
     pub fn new(options: Options, parts: Parts) -> Self {
-        Self {
-            options,
-            parts,
-            id: fresh::server_id(),
-        }
+        let id = parts.chance.server_id();
+        Self { options, parts, id }
     }
 
     /// Its id, as processes name it.
@@ -129,22 +132,9 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { options, parts, id } = self;
         let announcer = Announcer::new(parts.bus.clone());
-        let surroundings = Surroundings {
-            store: parts.store.clone(),
-            agents: Agents::new(parts.bus.clone(), options.patience),
-            hosts: Hosts::new(parts.store.clone()),
-        };
-        let runner = Arc::new(Runner {
-            server: id,
-            surroundings,
-            clock: parts.clock.clone(),
-            announcer,
-            interference: parts.interference.clone(),
-            caps: Arc::new(Caps::new(options.per_host, options.per_project)),
-            lease: options.lease,
-            stopping: shutdown.clone(),
-        });
-        let dispatcher = Dispatcher::new(&options, &parts, runner.clone());
+        let runner = runner(id, &options, &parts, announcer, shutdown.clone());
+        let taker = taker(id, &options, &parts);
+        let dispatcher = Dispatcher::new(&options, taker, runner.clone());
         let offers = dispatcher.offers();
         tracing::info!(server = %id, "process server started");
         tokio::join!(
@@ -166,6 +156,47 @@ impl Server {
             reports::run(parts.clone(), runner, offers, shutdown.clone()),
         );
         tracing::info!(server = %id, "process server stopped");
+    }
+}
+
+/// The runner of a server. It begins no step once `stopping`.
+fn runner(
+    server: ServerId,
+    options: &Options,
+    parts: &Parts,
+    announcer: Announcer,
+    stopping: CancellationToken,
+) -> Arc<Runner> {
+    let surroundings = Surroundings {
+        store: parts.store.clone(),
+        agents: Agents::new(parts.bus.clone(), options.patience),
+        hosts: Hosts::new(
+            parts.store.clone(),
+            parts.clock.clone(),
+            parts.chance.clone(),
+        ),
+    };
+    Arc::new(Runner {
+        server,
+        surroundings,
+        clock: parts.clock.clone(),
+        chance: parts.chance.clone(),
+        announcer,
+        interference: parts.interference.clone(),
+        caps: Arc::new(Caps::new(options.per_host, options.per_project)),
+        lease: options.lease,
+        stopping,
+    })
+}
+
+/// What locks and claims for a server.
+fn taker(server: ServerId, options: &Options, parts: &Parts) -> Taker {
+    Taker {
+        store: parts.store.clone(),
+        locks: parts.locks.clone(),
+        clock: parts.clock.clone(),
+        server,
+        lease: options.lease,
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use drover_bus::{NatsBus, NatsOptions};
 use drover_configuration::flags;
-use drover_process_server::{NoInterference, Parts, Server, launch};
+use drover_process_server::{NoInterference, Parts, Server, SystemChance, launch};
 use drover_store::clock::SystemClock;
 use drover_store::{Store, StoreOptions};
 use drover_telemetry::{health, logs, shutdown};
@@ -54,6 +54,7 @@ async fn main() -> anyhow::Result<()> {
         bus: Arc::new(bus.await?),
         locks: locks.clone(),
         clock: Arc::new(SystemClock),
+        chance: Arc::new(SystemChance),
         interference: Arc::new(NoInterference),
     };
     let health = launch::health(&store, &parts.bus, &locks);

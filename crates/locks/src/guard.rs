@@ -15,8 +15,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// A guard that sends its lock to `give_back` when it is dropped.
-    pub(crate) fn new(
+    /// A guard that sends its lock to `give_back` when it is dropped. For lock managers.
+    pub fn new(
         resource: ResourceRef,
         fence: Fence,
         lost: CancellationToken,

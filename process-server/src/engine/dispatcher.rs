@@ -14,16 +14,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drover_domain::ResourceId;
-use drover_locks::{Acquisition, Guard, LockManager};
-use drover_store::clock::Clock;
-use drover_store::{Claim, Claimed, Ready, Store};
+use drover_locks::Guard;
+use drover_store::{Claimed, Ready};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::offers::{Offer, Offers, queue};
 use super::runner::Runner;
-use crate::{Options, Parts};
+use super::taking::{Taken, Taker};
+use crate::Options;
 
 /// The most processes that are locked and claimed at once.
 const BATCH: usize = 64;
@@ -34,31 +34,25 @@ const HELD_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Dispatcher {
     offers: Offers,
     offered: mpsc::Receiver<Offer>,
-    store: Store,
-    locks: Arc<dyn LockManager>,
-    clock: Arc<dyn Clock>,
+    taker: Taker,
     runner: Arc<Runner>,
     permits: Arc<Semaphore>,
     at_work: Arc<AtWork>,
     runners: TaskTracker,
-    lease: Duration,
     grace: Duration,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(options: &Options, parts: &Parts, runner: Arc<Runner>) -> Self {
+    pub(crate) fn new(options: &Options, taker: Taker, runner: Arc<Runner>) -> Self {
         let (offers, offered) = queue();
         Self {
             offers,
             offered,
-            store: parts.store.clone(),
-            locks: parts.locks.clone(),
-            clock: parts.clock.clone(),
+            taker,
             runner,
             permits: Arc::new(Semaphore::new(options.in_flight)),
             at_work: Arc::new(AtWork::default()),
             runners: TaskTracker::new(),
-            lease: options.lease,
             grace: options.grace,
         }
     }
@@ -144,50 +138,19 @@ impl Dispatcher {
         if batch.is_empty() {
             return;
         }
-        let resources: Vec<_> = batch
-            .iter()
-            .map(|(offer, _)| offer.ready.resource)
-            .collect();
-        let acquired = match self.locks.acquire(&resources).await {
-            Ok(acquired) => acquired,
+        let offered: Vec<Ready> = batch.iter().map(|(offer, _)| offer.ready).collect();
+        let taken = match self.taker.take(&offered).await {
+            Ok(taken) => taken,
             Err(error) => {
-                tracing::warn!(%error, source = ?std::error::Error::source(&error), "no locks");
+                tracing::warn!(%error, source = ?std::error::Error::source(&error), "nothing taken");
                 return;
             }
         };
-        let mut locked = Vec::with_capacity(batch.len());
-        for ((offer, permit), acquisition) in batch.into_iter().zip(acquired) {
-            match acquisition {
-                Acquisition::Acquired(guard) => locked.push((offer.ready, permit, guard)),
-                Acquisition::Held => self.put_off(offer),
-            }
-        }
-        let claims: Vec<Claim> = locked
-            .iter()
-            .map(|(ready, _, guard)| Claim {
-                process: ready.process,
-                resource: ready.resource,
-                fence: guard.fence(),
-            })
-            .collect();
-        if claims.is_empty() {
-            return;
-        }
-        let now = self.clock.now();
-        let claimed = self
-            .store
-            .claim(&claims, self.runner.server, now, self.lease)
-            .await;
-        let claimed = match claimed {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                tracing::warn!(%error, source = ?std::error::Error::source(&error), "no claims");
-                return;
-            }
-        };
-        for ((_, permit, guard), claimed) in locked.into_iter().zip(claimed) {
-            if let Some(claimed) = claimed {
-                self.start(claimed, guard, permit);
+        for ((offer, permit), taken) in batch.into_iter().zip(taken) {
+            match taken {
+                Taken::Ours(claimed, guard) => self.start(*claimed, guard, permit),
+                Taken::Held => self.put_off(offer),
+                Taken::NotToBeHad => {}
             }
         }
     }

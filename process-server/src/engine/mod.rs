@@ -6,3 +6,4 @@ pub(crate) mod hints;
 pub(crate) mod offers;
 pub(crate) mod runner;
 pub(crate) mod sweep;
+pub(crate) mod taking;

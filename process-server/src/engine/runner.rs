@@ -24,13 +24,13 @@ use drover_domain::write::{ProcessWrite, Written};
 use drover_domain::{Phase, Process, Resource, ResourceType, ServerId, State, Timestamp};
 use drover_locks::Guard;
 use drover_store::clock::Clock;
-use drover_store::{Claimed, Ready, StoreError, fresh};
+use drover_store::{Claimed, Ready, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::caps::{Caps, Full};
-use crate::Interference;
 use crate::steps::{self, StepError, Surroundings};
+use crate::{Chance, Interference};
 
 /// How often a step is run again at once because what it had read was out of date, before it
 /// counts as a failed try.
@@ -41,6 +41,7 @@ pub(crate) struct Runner {
     pub(crate) server: ServerId,
     pub(crate) surroundings: Surroundings,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Arc<dyn Chance>,
     pub(crate) announcer: Announcer,
     pub(crate) interference: Arc<dyn Interference>,
     pub(crate) caps: Arc<Caps>,
@@ -106,11 +107,11 @@ impl Runner {
                 process = write.process;
                 continue;
             }
-            if self.interference.dies_before(&write) {
+            if self.interference.dies_before(&write).await {
                 return Err(Stop::Interrupted);
             }
             match self.commit(&write).await? {
-                Written::Committed if self.interference.dies_after(&write) => {
+                Written::Committed if self.interference.dies_after(&write).await => {
                     return Err(Stop::Interrupted);
                 }
                 Written::Committed => {}
@@ -210,11 +211,13 @@ impl Runner {
             self.clock.now(),
         );
         let outcome = tokio::select! {
-            outcome = running => outcome,
+            // In this order, so that the same things happening lead to the same end.
+            biased;
             () = guard.lost().cancelled() => {
                 tracing::warn!(%step, "the lock was lost, the step is left");
                 return Err(Stop::Interrupted);
             }
+            outcome = running => outcome,
         };
         match outcome {
             Ok(outcome) => Ok(outcome),
@@ -298,8 +301,8 @@ impl Runner {
         Moment {
             now: self.clock.now(),
             began,
-            jitter: rand::random(),
-            successor: fresh::process_id(),
+            jitter: self.chance.fraction(),
+            successor: self.chance.process_id(),
             lease: self.lease,
         }
     }

@@ -7,14 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_store::Store;
 use drover_store::clock::Clock;
+use drover_store::{Ready, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::offers::Offers;
 
 /// Processes of one sweep. What is left is found by the next one.
 const LIMIT: u64 = 1_000;
+
+/// What is due and nobody is known to work on.
+pub(crate) async fn due(store: &Store, clock: &dyn Clock) -> Result<Vec<Ready>, StoreError> {
+    store.due(clock.now(), LIMIT).await
+}
 
 /// Sweeps until `shutdown`, first at once.
 pub(crate) async fn run(
@@ -26,7 +31,7 @@ pub(crate) async fn run(
 ) {
     let mut was_reached = true;
     loop {
-        match store.due(clock.now(), LIMIT).await {
+        match due(&store, &*clock).await {
             Ok(due) => {
                 was_reached = true;
                 for ready in due {

@@ -15,7 +15,7 @@
 //! nowhere, or elsewhere, is taken away from it.
 
 mod inventory;
-mod settle;
+pub(crate) mod settle;
 
 use std::sync::Arc;
 
@@ -79,7 +79,8 @@ pub(crate) async fn run(
     tasks.wait().await;
 }
 
-async fn hear(settler: &Settler, envelope: Envelope) {
+/// Settles what was reported, or wakes those who wait for an agent, and answers.
+pub(crate) async fn hear(settler: &Settler, envelope: Envelope) {
     if envelope.name == name::HOST_CONNECTED {
         match drover_proto::resource(envelope.resource.as_ref()) {
             Ok(host) => settler.wake(WaitsFor::Host(host.id)).await,

@@ -12,7 +12,6 @@ use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 use drover_proto::v1::{InspectContainer, RemoveContainer, SeenContainer, seen_container};
 use drover_store::StoreError;
-use uuid::Uuid;
 
 use crate::Parts;
 use crate::agents::{Answer, Order};
@@ -20,10 +19,10 @@ use crate::engine::offers::Offers;
 use crate::engine::runner::Runner;
 
 /// Settles reports.
-pub(super) struct Settler {
-    pub(super) parts: Parts,
-    pub(super) runner: Arc<Runner>,
-    pub(super) offers: Offers,
+pub(crate) struct Settler {
+    pub(crate) parts: Parts,
+    pub(crate) runner: Arc<Runner>,
+    pub(crate) offers: Offers,
 }
 
 /// Why a report could not be settled now.
@@ -127,7 +126,7 @@ impl Settler {
         container: &Resource,
         fence: Fence,
     ) -> Result<Option<SeenContainer>, SettleError> {
-        let order = order("settle", host, container.reference(), fence);
+        let order = self.order("settle", host, container.reference(), fence);
         let action = Action::InspectContainer(InspectContainer {});
         let agents = &self.runner.surroundings.agents;
         Ok(match agents.send(order, action).await? {
@@ -154,7 +153,7 @@ impl Settler {
             return Ok(false);
         }
         tracing::info!(container = %id, %host, "a container that nobody wants is taken away");
-        let order = order("remove-unwanted", host, guard.resource(), guard.fence());
+        let order = self.order("remove-unwanted", host, guard.resource(), guard.fence());
         let action = Action::RemoveContainer(RemoveContainer {});
         let agents = &self.runner.surroundings.agents;
         Ok(matches!(
@@ -179,6 +178,17 @@ impl Settler {
         Ok(container.filter(lives_here))
     }
 
+    /// An order that no process gives.
+    fn order(&self, name: &str, host: ResourceId, resource: ResourceRef, fence: Fence) -> Order {
+        Order {
+            name: name.to_owned(),
+            sender: self.parts.chance.id(),
+            host,
+            resource,
+            fence,
+        }
+    }
+
     /// Offers the processes that wait for something which has happened.
     pub(super) async fn wake(&self, waits_for: WaitsFor) {
         match self
@@ -190,17 +200,6 @@ impl Settler {
             Ok(woken) => woken.into_iter().for_each(|ready| self.offers.now(ready)),
             Err(error) => tracing::info!(%error, "nobody was woken, the sweep will do it"),
         }
-    }
-}
-
-/// An order that no process gives.
-fn order(name: &str, host: ResourceId, resource: ResourceRef, fence: Fence) -> Order {
-    Order {
-        name: name.to_owned(),
-        sender: Uuid::now_v7(),
-        host,
-        resource,
-        fence,
     }
 }
 

@@ -119,12 +119,13 @@ impl Killer {
     }
 }
 
+#[async_trait]
 impl Interference for Killer {
-    fn dies_before(&self, write: &ProcessWrite) -> bool {
+    async fn dies_before(&self, write: &ProcessWrite) -> bool {
         self.strikes(Misfortune::DeathBefore(self.site(write)))
     }
 
-    fn dies_after(&self, write: &ProcessWrite) -> bool {
+    async fn dies_after(&self, write: &ProcessWrite) -> bool {
         self.strikes(Misfortune::DeathAfter(self.site(write)))
     }
 }

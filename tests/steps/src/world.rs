@@ -9,7 +9,7 @@ use drover_bus::MemoryBus;
 use drover_domain::resource::{Details, RegistrationTokenSpec, RegistrationTokenStatus};
 use drover_domain::{Resource, ResourceType, State};
 use drover_locks::MemoryLocks;
-use drover_process_server::{Options, Parts, Server};
+use drover_process_server::{Options, Parts, Server, SystemChance};
 use drover_store::clock::{Clock, SystemClock};
 use drover_store::{CredentialKind, ResourceFilter, Role, Store, StoreOptions, fresh};
 use tempfile::TempDir;
@@ -58,6 +58,7 @@ impl World {
             bus: bus.clone(),
             locks: Arc::new(MemoryLocks::new(store.next_lock_epoch().await?)),
             clock: clock.clone(),
+            chance: Arc::new(SystemChance),
             interference: killer.clone(),
         };
         let options = Options {
