@@ -33,7 +33,10 @@ pub(crate) async fn register(
     )?;
     let now = shared.clock.now();
     let (agent, host) = intents(&registration, now)?;
-    let processes = [&agent, &host].map(|intent| (intent.process.id, intent.resource.reference()));
+    let processes = [&agent, &host].map(|intent| {
+        let process = &intent.process;
+        (process.id, process.resource, process.priority)
+    });
     let asked = Registering {
         token,
         agent_key: registration.agent_key,
@@ -51,8 +54,8 @@ pub(crate) async fn register(
     );
     if registered.is_new {
         let announcer = Announcer::new(shared.bus.clone());
-        for (process, resource) in processes {
-            announcer.ready(process, resource).await;
+        for (process, resource, priority) in processes {
+            announcer.ready(process, resource, priority).await;
         }
     }
     Ok(Json(Registered {
@@ -109,6 +112,7 @@ fn intents(registration: &Registration, now: Timestamp) -> Result<(Intent, Inten
                 account_id: None,
             },
             now,
+            policy: None,
         };
         Intent::to_create(resource, asked).map_err(|refusal| {
             tracing::error!(%refusal, "the lifecycle refuses a registration");

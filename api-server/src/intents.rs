@@ -28,7 +28,9 @@ pub(crate) async fn create(
     resource: Resource,
 ) -> Result<Response, Problem> {
     let wait = preferred_wait(headers)?;
-    let intent = Intent::to_create(resource, asked(shared, caller, Request::Create, false))?;
+    let resource_type = resource.resource_type();
+    let asked = asked(shared, caller, resource_type, Request::Create, false);
+    let intent = Intent::to_create(resource, asked)?;
     match shared.store.accept(intent.clone()).await? {
         Accepted::Committed { .. } => {}
         Accepted::VersionMoved => return Err(Problem::conflict("the resource exists already")),
@@ -65,7 +67,8 @@ pub(crate) async fn commit_change(
             .resource(resource_type, id)
             .await?
             .ok_or_else(|| Problem::not_found(resource_type.as_str()))?;
-        let intent = Intent::to_change(resource, asked(shared, caller, request, force))?;
+        let asked = asked(shared, caller, resource_type, request, force);
+        let intent = Intent::to_change(resource, asked)?;
         match shared.store.accept(intent.clone()).await? {
             Accepted::VersionMoved => {}
             Accepted::Committed { superseded } => {
@@ -86,18 +89,29 @@ pub(crate) async fn commit_change(
 async fn announce(shared: &Shared, intent: &Intent) {
     shared
         .announcer
-        .ready(intent.process.id, intent.resource.reference())
+        .ready(
+            intent.process.id,
+            intent.process.resource,
+            intent.process.priority,
+        )
         .await;
     shared.announcer.changed().await;
 }
 
-fn asked(shared: &Shared, caller: Caller, request: Request, force: bool) -> Asked {
+fn asked(
+    shared: &Shared,
+    caller: Caller,
+    resource_type: ResourceType,
+    request: Request,
+    force: bool,
+) -> Asked {
     Asked {
         request,
         force,
         process: fresh::process_id(),
         cause: caller.cause(),
         now: shared.clock.now(),
+        policy: shared.options.policies.of(resource_type, request),
     }
 }
 

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use axum::Router;
 use drover_bus::{Announcer, EventBus};
+use drover_domain::lifecycle::Policies;
 use drover_store::Store;
 use drover_store::clock::Clock;
 use tokio::net::TcpListener;
@@ -48,6 +49,8 @@ pub struct Options {
     pub longest_wait: Duration,
     /// The most watches at the same time.
     pub watches: usize,
+    /// How long new processes have.
+    pub policies: Policies,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             body_limit: 1024 * 1024,
             longest_wait: Duration::from_secs(60),
             watches: 1_000,
+            policies: Policies::default(),
         }
     }
 }

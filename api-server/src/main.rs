@@ -53,6 +53,10 @@ async fn main() -> anyhow::Result<()> {
         listener,
         pages: axum::Router::new(),
     };
-    Server::new(Options::default(), parts).run(shutdown).await?;
+    let options = Options {
+        policies: settings.policies()?,
+        ..Options::default()
+    };
+    Server::new(options, parts).run(shutdown).await?;
     Ok(store.close().await?)
 }

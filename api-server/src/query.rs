@@ -83,6 +83,7 @@ impl ListResources {
 pub(crate) struct ListProcesses {
     pub(crate) resource_id: Option<ResourceId>,
     pub(crate) project_id: Option<ResourceId>,
+    pub(crate) parent_id: Option<ProcessId>,
     /// One or several, with commas between them.
     phase: Option<String>,
     limit: Option<u64>,

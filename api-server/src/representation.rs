@@ -146,6 +146,16 @@ pub(crate) fn process(process: &Process) -> Value {
         json!(format!("/v1/processes/{}", process.id)),
     );
     links.insert("resource".to_owned(), json!(resource));
+    links.insert(
+        "children".to_owned(),
+        json!(format!("/v1/processes?parentId={}", process.id)),
+    );
+    if let Some(parent) = process.parent {
+        links.insert(
+            "parent".to_owned(),
+            json!(format!("/v1/processes/{parent}")),
+        );
+    }
     if let Some(successor) = process.successor {
         links.insert(
             "successor".to_owned(),
@@ -163,7 +173,9 @@ pub(crate) fn process(process: &Process) -> Value {
         "step": (!process.phase.is_finished()).then(|| process.next_step()).flatten(),
         "message": process.message,
         "waitingOn": if is_waiting { process.waits_for.map(|on| on.to_string()) } else { None },
+        "waitsSince": process.waits_since(),
         "attempt": process.attempts(),
+        "undoes": process.failure,
         "journal": process.journal.iter().map(journal_entry).collect::<Vec<_>>(),
         "origin": process.origin,
         "force": process.force,
@@ -203,7 +215,10 @@ fn journal_entry(entry: &JournalEntry) -> Value {
         "started": entry.started,
         "finished": entry.finished,
         "attempts": entry.attempts,
-        "error": entry.error,
+        "error": entry.error(),
+        "failures": entry.failures,
+        "waitsSince": entry.waits_since,
+        "serverId": entry.server,
     })
 }
 

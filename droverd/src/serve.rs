@@ -114,7 +114,11 @@ impl Wiring {
             listener: wiring::listen(self.settings.listen).await?,
             pages: drover_dashboard::router(),
         };
-        let server = drover_api_server::Server::new(drover_api_server::Options::default(), parts);
+        let options = drover_api_server::Options {
+            policies: self.settings.policies()?,
+            ..drover_api_server::Options::default()
+        };
+        let server = drover_api_server::Server::new(options, parts);
         let shutdown = self.shutdown.clone();
         services.spawn(async move { Ok(server.run(shutdown).await?) });
         Ok(())
@@ -148,7 +152,7 @@ impl Wiring {
             chance: Arc::new(drover_process_server::SystemChance),
             interference: Arc::new(drover_process_server::NoInterference),
         };
-        let options = drover_process_server::launch::options(&self.settings);
+        let options = drover_process_server::launch::options(&self.settings)?;
         let health = drover_process_server::launch::health(&self.store, &self.bus, &locks);
         let server = drover_process_server::Server::new(options, parts);
         let shutdown = self.shutdown.clone();

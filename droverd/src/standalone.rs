@@ -68,7 +68,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let locks = Arc::new(MemoryLocks::new(store.next_lock_epoch().await?));
 
     let api = drover_api_server::Server::new(
-        drover_api_server::Options::default(),
+        drover_api_server::Options {
+            policies: settings.policies()?,
+            ..drover_api_server::Options::default()
+        },
         drover_api_server::Parts {
             store: store.clone(),
             bus: bus.clone(),
@@ -78,7 +81,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         },
     );
     let process = drover_process_server::Server::new(
-        drover_process_server::launch::options(&settings),
+        drover_process_server::launch::options(&settings)?,
         drover_process_server::Parts {
             store: store.clone(),
             bus: bus.clone(),

@@ -17,6 +17,7 @@ mod m0003_changes;
 mod m0004_placement;
 mod m0005_credentials;
 mod m0006_retention;
+mod m0007_families;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_placement::Migration),
             Box::new(m0005_credentials::Migration),
             Box::new(m0006_retention::Migration),
+            Box::new(m0007_families::Migration),
         ]
     }
 }

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_bus::{BusError, EventBus, Subject};
+use drover_domain::engine::breaker::AtRest;
 use drover_domain::{Fence, ResourceId, ResourceRef};
 use drover_proto::v1::{self, Envelope, command, failure, reply};
 use drover_proto::{Malformed, decode_payload, name};
 use prost::Message;
 use uuid::Uuid;
+
+use crate::breakers::Breakers;
 
 /// What a command is about, and who sends it.
 #[derive(Clone, Debug)]
@@ -38,26 +41,54 @@ pub(crate) enum Answer {
     Failure(failure::Code, String),
     /// Nobody knows: the agent is away, or slow, or the bus is.
     Silence(String),
+    /// Nothing was sent: the host failed again and again and is left alone for a while.
+    AtRest(AtRest),
 }
 
 /// Sends commands.
 #[derive(Clone)]
 pub(crate) struct Agents {
     bus: Arc<dyn EventBus>,
+    breakers: Breakers,
     patience: Duration,
 }
 
 impl Agents {
-    pub(crate) fn new(bus: Arc<dyn EventBus>, patience: Duration) -> Self {
-        Self { bus, patience }
+    pub(crate) fn new(bus: Arc<dyn EventBus>, breakers: Breakers, patience: Duration) -> Self {
+        Self {
+            bus,
+            breakers,
+            patience,
+        }
     }
 
-    /// Sends a command and waits for its reply, within patience.
+    /// The breakers of the hosts.
+    pub(crate) fn breakers(&self) -> &Breakers {
+        &self.breakers
+    }
+
+    /// Sends a command and waits for its reply, within patience; unless the host is left alone.
     pub(crate) async fn send(
         &self,
         order: Order,
         action: command::Action,
     ) -> Result<Answer, Malformed> {
+        let host = order.host;
+        if let Err(rest) = self.breakers.ask(host) {
+            return Ok(Answer::AtRest(rest));
+        }
+        let answer = self.request(order, action).await?;
+        match &answer {
+            Answer::Silence(reason) => self.breakers.fail(host, reason),
+            Answer::Failure(code, reason) if is_fault_of_host(*code) => {
+                self.breakers.fail(host, reason);
+            }
+            _ => self.breakers.succeed(host),
+        }
+        Ok(answer)
+    }
+
+    async fn request(&self, order: Order, action: command::Action) -> Result<Answer, Malformed> {
         let id = Uuid::new_v5(
             &order.sender,
             format!("{}/{}", order.name, order.fence).as_bytes(),
@@ -109,6 +140,15 @@ impl Agents {
             tracing::debug!(%error, %host, "nobody was told that the host is retired");
         }
     }
+}
+
+/// Whether a failure says something about the host rather than about what was asked of it. A
+/// runtime that refuses one container may well run the next one.
+fn is_fault_of_host(code: failure::Code) -> bool {
+    matches!(
+        code,
+        failure::Code::Unavailable | failure::Code::Disconnected
+    )
 }
 
 fn no_answer(error: &BusError) -> String {

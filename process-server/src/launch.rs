@@ -23,15 +23,19 @@ pub enum LaunchError {
 }
 
 /// How it behaves.
-pub fn options(settings: &Settings) -> Options {
-    Options {
+///
+/// # Errors
+/// When a setting cannot be used.
+pub fn options(settings: &Settings) -> Result<Options, ConfigurationError> {
+    Ok(Options {
         lease: Duration::from_secs(settings.lease_seconds),
         retention: Retention {
             processes: Duration::from_secs(settings.process_retention_seconds),
             changes: Duration::from_secs(settings.change_retention_seconds),
         },
+        policies: settings.policies()?,
         ..Options::default()
-    }
+    })
 }
 
 /// The lock service of a cluster. It need not be up yet.

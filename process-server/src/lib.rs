@@ -21,6 +21,7 @@
 //! time, its writes and commands are refused for their old fence.
 
 mod agents;
+mod breakers;
 pub mod by_hand;
 mod chance;
 mod engine;
@@ -30,6 +31,7 @@ pub mod launch;
 mod reports;
 mod retention;
 mod steps;
+mod waking;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,12 +39,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use drover_bus::{Announcer, EventBus};
 use drover_domain::ServerId;
+use drover_domain::lifecycle::Policies;
 use drover_locks::{EpochSource, LockManager};
 use drover_store::Store;
 use drover_store::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
 use agents::Agents;
+use breakers::Breakers;
 pub use chance::{Chance, SystemChance};
 pub use interference::{Interference, NoInterference};
 pub use retention::Retention;
@@ -75,6 +79,8 @@ pub struct Options {
     pub grace: Duration,
     /// How long history is kept.
     pub retention: Retention,
+    /// How long and how hard processes try.
+    pub policies: Policies,
 }
 
 impl Default for Options {
@@ -88,6 +94,7 @@ impl Default for Options {
             patience: Duration::from_secs(15),
             grace: Duration::from_secs(10),
             retention: Retention::default(),
+            policies: Policies::default(),
         }
     }
 }
@@ -169,12 +176,17 @@ fn runner(
 ) -> Arc<Runner> {
     let surroundings = Surroundings {
         store: parts.store.clone(),
-        agents: Agents::new(parts.bus.clone(), options.patience),
+        agents: Agents::new(
+            parts.bus.clone(),
+            Breakers::new(parts.clock.clone(), parts.chance.clone()),
+            options.patience,
+        ),
         hosts: Hosts::new(
             parts.store.clone(),
             parts.clock.clone(),
             parts.chance.clone(),
         ),
+        chance: parts.chance.clone(),
     };
     Arc::new(Runner {
         server,
@@ -185,6 +197,7 @@ fn runner(
         interference: parts.interference.clone(),
         caps: Arc::new(Caps::new(options.per_host, options.per_project)),
         lease: options.lease,
+        policies: options.policies.clone(),
         stopping,
     })
 }

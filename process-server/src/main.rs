@@ -58,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
         interference: Arc::new(NoInterference),
     };
     let health = launch::health(&store, &parts.bus, &locks);
-    let server = Server::new(launch::options(&settings), parts);
+    let server = Server::new(launch::options(&settings)?, parts);
     let (served, ()) = tokio::join!(
         health::serve(health, settings.health_listen, shutdown.clone()),
         server.run(shutdown),

@@ -33,6 +33,7 @@ pub(crate) async fn list(
     let filter = ProcessFilter {
         resource: query.resource_id,
         project: query.project_id,
+        parent: query.parent_id,
         phases: query.phases()?,
         after: page.after,
         // One more than asked for tells whether there is a next page.
@@ -116,7 +117,10 @@ pub(crate) async fn retry(
             Ok(accepted(&intent.process))
         }
         Phase::Waiting if shared.store.hurry(id, shared.clock.now()).await? => {
-            shared.announcer.ready(id, process.resource).await;
+            shared
+                .announcer
+                .ready(id, process.resource, process.priority)
+                .await;
             let (process, _) = find(&shared, id).await?;
             Ok(accepted(&process))
         }

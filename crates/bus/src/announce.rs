@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use drover_domain::process::Priority;
 use drover_domain::{ProcessId, ResourceRef};
 use drover_proto::name;
 use drover_proto::v1::Envelope;
@@ -23,9 +24,10 @@ impl Announcer {
     }
 
     /// A process can be claimed.
-    pub async fn ready(&self, process: ProcessId, resource: ResourceRef) {
+    pub async fn ready(&self, process: ProcessId, resource: ResourceRef, priority: Priority) {
         let envelope = Envelope {
             resource: Some(resource.into()),
+            priority: priority.rank().into(),
             payload: process.to_string().into_bytes(),
             ..named(name::PROCESS_READY)
         };

@@ -9,6 +9,7 @@
 //! they are given their options.
 
 pub mod flags;
+mod policies;
 mod settings;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::Serialize;
 
+pub use policies::ProcessPolicy;
 pub use settings::{Runtime, Settings};
 
 /// Variables that begin with `DROVER_` too but belong to the client or to the tests.
@@ -37,6 +39,9 @@ pub enum ConfigurationError {
     /// A setting is unknown or has a value that it cannot have.
     #[error("the configuration cannot be used: {0}")]
     Unusable(Box<figment::Error>),
+    /// A policy names no process, or leaves it nothing to do.
+    #[error("`policies` cannot be used: {0}")]
+    Policy(drover_domain::lifecycle::UnsoundPolicy),
     /// A setting that is needed is missing.
     #[error("`{setting}` is not set: {hint}")]
     Missing {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use drover_telemetry::logs::Format;
 use serde::{Deserialize, Serialize};
 
-use crate::ConfigurationError;
+use crate::{ConfigurationError, ProcessPolicy};
 
 /// The settings of every service. There is no `Debug`: some of them are secrets.
 #[derive(Clone, Deserialize, Serialize)]
@@ -34,6 +34,9 @@ pub struct Settings {
     pub process_retention_seconds: u64,
     /// How long change records are kept, in seconds.
     pub change_retention_seconds: u64,
+    /// How long and how hard processes try, where it is not as their lifecycles say; by the name of
+    /// the process, as `container.start`.
+    pub policies: BTreeMap<String, ProcessPolicy>,
     /// What runs the containers of this host.
     pub runtime: Runtime,
     /// Where the Docker engine is.
@@ -80,6 +83,7 @@ impl Default for Settings {
             lease_seconds: 10,
             process_retention_seconds: 7 * 24 * 60 * 60,
             change_retention_seconds: 24 * 60 * 60,
+            policies: BTreeMap::new(),
             runtime: Runtime::Docker,
             docker_host: "unix:///var/run/docker.sock".to_owned(),
             agent_server: None,

@@ -83,3 +83,38 @@ fn lists_are_split_at_commas() {
     );
     assert!(Settings::default().nats_urls().is_err());
 }
+
+#[test]
+fn a_policy_is_adjusted_by_the_name_of_its_process() {
+    in_jail(|jail| {
+        jail.create_file(
+            "drover.toml",
+            "[policies.\"container.create\"]\nattempts = 9\npriority = \"urgent\"\n",
+        )
+        .unwrap();
+        let policies = load(None, &no_flags())
+            .ok()
+            .and_then(|settings| settings.policies().ok());
+        let create = policies.and_then(|policies| {
+            policies.of(
+                drover_domain::ResourceType::Container,
+                drover_domain::lifecycle::Request::Create,
+            )
+        });
+        assert_eq!(create.map(|policy| policy.attempts), Some(9));
+    });
+}
+
+#[test]
+fn a_policy_of_nothing_is_refused() {
+    in_jail(|jail| {
+        jail.create_file(
+            "drover.toml",
+            "[policies.\"container.fly\"]\nattempts = 9\n",
+        )
+        .unwrap();
+        let settings = load(None, &no_flags()).ok();
+        let refused = settings.map(|settings| settings.policies().is_err());
+        assert_eq!(refused, Some(true));
+    });
+}

@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use drover_domain::process::WaitsFor;
+use drover_domain::process::{Priority, WaitsFor};
 use drover_domain::{
     Fence, Phase, Process, ProcessId, Resource, ResourceId, ResourceRef, ServerId, Timestamp,
 };
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::entities::{process, readable, resource};
 use crate::{Store, StoreError, dialect};
@@ -21,6 +21,8 @@ pub struct Ready {
     pub process: ProcessId,
     /// What it works on, and what is to be locked first.
     pub resource: ResourceRef,
+    /// How urgent it is.
+    pub priority: Priority,
 }
 
 /// A claim, made under the lock of the resource.
@@ -43,8 +45,20 @@ pub struct Claimed {
     pub resource: Resource,
 }
 
-/// Processes that are woken at once by one event; the sweep finds the others.
-const WOKEN_AT_ONCE: u64 = 1_000;
+/// The most processes that are woken in one transaction.
+pub const WOKEN_AT_ONCE: usize = 1_000;
+
+type ReadyRow = (Uuid, String, Uuid, i16);
+
+/// What a [`Ready`] is made of.
+pub(crate) fn ready_rows() -> Select<process::Entity> {
+    process::Entity::find().select_only().columns([
+        process::Column::Id,
+        process::Column::ResourceType,
+        process::Column::ResourceId,
+        process::Column::Priority,
+    ])
+}
 
 impl Store {
     /// Claims processes for a server. A claim fails, and its answer is `None`, when the process is
@@ -113,38 +127,32 @@ impl Store {
     }
 
     /// Processes that are due and that nobody is known to work on: queued, waiting past their
-    /// moment, or running under a claim that is older than a lease; at most `limit` of the running,
-    /// and as many of the others.
+    /// moment, or running under a claim that is older than a lease; the most urgent first. Each
+    /// class of urgency has a share of `limit` of its own, and so have those that run: what takes
+    /// longer than a lease, and is looked at each time until it is over, crowds out nobody.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn due(&self, now: Timestamp, limit: u64) -> Result<Vec<Ready>, StoreError> {
-        let due = process::Entity::find()
-            .select_only()
-            .columns([
-                process::Column::Id,
-                process::Column::ResourceType,
-                process::Column::ResourceId,
-            ])
+        let due = ready_rows()
             .filter(process::is_unfinished())
             .filter(process::Column::RunAfter.lte(now.millis()))
             .order_by_asc(process::Column::RunAfter)
             .limit(limit);
-        // Apart, so that steps which take longer than a lease, and are looked at each time until
-        // they are over, cannot crowd out what nobody works on.
         let is_running = process::Column::Phase.eq(Phase::Running.as_str());
-        let mut rows: Vec<(Uuid, String, Uuid)> = due
-            .clone()
-            .filter(is_running.clone().not())
-            .into_tuple()
-            .all(&self.reader)
-            .await?;
-        rows.extend(
-            due.filter(is_running)
-                .into_tuple::<(Uuid, String, Uuid)>()
-                .all(&self.reader)
-                .await?,
-        );
+        let mut rows: Vec<ReadyRow> = Vec::new();
+        for priority in Priority::ALL {
+            let of_class = due
+                .clone()
+                .filter(process::Column::Priority.eq(priority.rank()))
+                .filter(is_running.clone().not());
+            rows.extend(of_class.into_tuple().all(&self.reader).await?);
+        }
+        let ranks = Priority::ALL.iter().map(|priority| priority.rank());
+        let left_running = due
+            .filter(process::Column::Priority.is_in(ranks))
+            .filter(is_running);
+        rows.extend(left_running.into_tuple().all(&self.reader).await?);
         Ok(rows.into_iter().filter_map(ready).collect())
     }
 
@@ -162,7 +170,8 @@ impl Store {
         Ok(updated.rows_affected)
     }
 
-    /// Makes those due that wait for something which has happened.
+    /// Makes those due that wait for something which has happened, at most [`WOKEN_AT_ONCE`] of
+    /// them: who is given that many asks again.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -171,17 +180,12 @@ impl Store {
         waits_for: WaitsFor,
         now: Timestamp,
     ) -> Result<Vec<Ready>, StoreError> {
-        let rows: Vec<(Uuid, String, Uuid)> = process::Entity::find()
-            .select_only()
-            .columns([
-                process::Column::Id,
-                process::Column::ResourceType,
-                process::Column::ResourceId,
-            ])
+        let rows: Vec<ReadyRow> = ready_rows()
             .filter(process::Column::Phase.eq(Phase::Waiting.as_str()))
             .filter(process::Column::WaitsFor.eq(waits_for.to_string()))
+            .filter(process::Column::RunAfter.gt(now.millis()))
             .order_by_asc(process::Column::RunAfter)
-            .limit(WOKEN_AT_ONCE)
+            .limit(WOKEN_AT_ONCE as u64)
             .into_tuple()
             .all(&self.reader)
             .await?;
@@ -233,7 +237,7 @@ fn take(
     Some(process)
 }
 
-fn ready((id, resource_type, resource_id): (Uuid, String, Uuid)) -> Option<Ready> {
+pub(crate) fn ready((id, resource_type, resource_id, rank): ReadyRow) -> Option<Ready> {
     let resource_type = resource_type.parse();
     let resource_type = resource_type
         .inspect_err(|error| tracing::error!(%error, process = %id, "a row cannot be read"))
@@ -244,5 +248,6 @@ fn ready((id, resource_type, resource_id): (Uuid, String, Uuid)) -> Option<Ready
             resource_type,
             id: ResourceId::new(resource_id),
         },
+        priority: Priority::of_rank(rank),
     })
 }

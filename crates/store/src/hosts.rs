@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use drover_domain::placement::{Candidate, HeldPort};
 use drover_domain::resource::Capacity;
-use drover_domain::{Resource, ResourceId, ResourceType};
+use drover_domain::{Resource, ResourceId, ResourceType, State};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
@@ -12,7 +12,7 @@ use sea_orm::{
 };
 
 use crate::entities::{host_port, host_room, readable, reservation, resource};
-use crate::{Store, StoreError, reservations};
+use crate::{ResourceFilter, Store, StoreError, reservations};
 
 impl Store {
     /// Every host that is not removed, with what is taken of it. Cost: three queries, whatever the
@@ -116,6 +116,22 @@ impl Store {
             .exec(&self.writer)
             .await?;
         Ok(())
+    }
+
+    /// The containers of a host that are in one of some states, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn occupants(
+        &self,
+        host: ResourceId,
+        states: &[State],
+        limit: u64,
+    ) -> Result<Vec<Resource>, StoreError> {
+        let mut filter = ResourceFilter::all(ResourceType::Container, limit);
+        filter.host = Some(host);
+        filter.states = states.to_vec();
+        self.resources(&filter).await
     }
 
     /// How many containers hold something on a host.

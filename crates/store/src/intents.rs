@@ -103,7 +103,7 @@ pub(crate) async fn lock_resources(
 
 /// Ends the unfinished processes of resources that have a newer intent, and tells for the process
 /// of each intent which one it ended.
-async fn supersede(
+pub(crate) async fn supersede(
     transaction: &DatabaseTransaction,
     intents: &[&Intent],
 ) -> Result<HashMap<ProcessId, ProcessId>, StoreError> {
@@ -144,7 +144,11 @@ async fn supersede(
     Ok(ended_by)
 }
 
-async fn insert(transaction: &DatabaseTransaction, intents: &[&Intent]) -> Result<(), StoreError> {
+/// Writes the resources, processes and change records of intents.
+pub(crate) async fn insert(
+    transaction: &DatabaseTransaction,
+    intents: &[&Intent],
+) -> Result<(), StoreError> {
     if intents.is_empty() {
         return Ok(());
     }

@@ -21,6 +21,7 @@
 
 mod cancellations;
 mod changes;
+mod children;
 mod claims;
 pub mod clock;
 mod connection;
@@ -44,7 +45,8 @@ use drover_domain::write::{Intent, ProcessWrite, Written};
 use sea_orm::DatabaseConnection;
 
 pub use changes::{Change, ChangeFilter, Position, UnknownPosition};
-pub use claims::{Claim, Claimed, Ready};
+pub use children::Children;
+pub use claims::{Claim, Claimed, Ready, WOKEN_AT_ONCE};
 pub use connection::StoreOptions;
 pub use credentials::{CredentialKind, Draft, Issued, Presented, Role, Verified};
 pub use error::StoreError;

@@ -13,6 +13,8 @@ pub struct ProcessFilter {
     pub resource: Option<ResourceId>,
     /// Only of this project.
     pub project: Option<ResourceId>,
+    /// Only the children of this one.
+    pub parent: Option<ProcessId>,
     /// Only in one of these phases, if any are given.
     pub phases: Vec<Phase>,
     /// Only what comes after this one.
@@ -46,6 +48,9 @@ impl Store {
         }
         if let Some(project) = filter.project {
             query = query.filter(process::Column::ProjectId.eq(project.uuid()));
+        }
+        if let Some(parent) = filter.parent {
+            query = query.filter(process::Column::ParentId.eq(parent.uuid()));
         }
         if !filter.phases.is_empty() {
             let phases = filter.phases.iter().map(|phase| phase.as_str());

@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use drover_domain::write::{ProcessWrite, Written};
 use drover_domain::{Fence, Phase, ProcessId, ResourceId, State};
 use sea_orm::entity::prelude::Uuid;
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
     ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -20,7 +21,7 @@ use sea_orm::{
 
 use crate::entities::{process, resource};
 use crate::reservations::Rooms;
-use crate::{StoreError, changes, dialect, intents};
+use crate::{StoreError, changes, children, dialect, intents};
 
 /// Commits writes of different processes in one transaction, each with its own outcome.
 pub(crate) async fn commit(
@@ -35,7 +36,7 @@ pub(crate) async fn commit(
     let mut passed = Vec::with_capacity(writes.len());
     let mut outcomes = Vec::with_capacity(writes.len());
     for write in writes {
-        let outcome = check(write, &versions, &owners, &mut rooms);
+        let outcome = check(write, &mut versions, &owners, &mut rooms);
         if outcome == Written::Committed {
             if let Some((resource, _)) = &write.resource {
                 versions.insert(resource.id, resource.version);
@@ -45,6 +46,7 @@ pub(crate) async fn commit(
         outcomes.push(outcome);
     }
     rewrite(&transaction, &passed).await?;
+    children::insert(&transaction, &passed).await?;
     rooms.save(&transaction).await?;
     transaction.commit().await?;
     Ok(outcomes)
@@ -52,7 +54,7 @@ pub(crate) async fn commit(
 
 fn check(
     write: &ProcessWrite,
-    versions: &HashMap<ResourceId, i64>,
+    versions: &mut HashMap<ResourceId, i64>,
     owners: &HashMap<ProcessId, Fence>,
     rooms: &mut Rooms,
 ) -> Written {
@@ -62,6 +64,9 @@ fn check(
     if let Some((resource, expected)) = &write.resource
         && versions.get(&resource.id) != Some(expected)
     {
+        return Written::VersionMoved;
+    }
+    if !children::are_current(&write.children, versions) {
         return Written::VersionMoved;
     }
     let reserved = write
@@ -83,21 +88,32 @@ async fn lock_versions(
         .iter()
         .filter_map(|write| write.resource.as_ref())
         .map(|(resource, _)| resource.id.uuid())
+        .chain(children::resources(writes))
         .collect();
     intents::lock_resources(transaction, ids).await
 }
 
-/// Locks the processes that run, and tells under which fence.
+/// Locks the processes that run, and tells under which fence; and those that children put an end
+/// to, here and not later, since all processes of a transaction are locked in one order.
 async fn lock_owners(
     transaction: &DatabaseTransaction,
     writes: &[ProcessWrite],
 ) -> Result<HashMap<ProcessId, Fence>, StoreError> {
     let ids: BTreeSet<Uuid> = writes.iter().map(|write| write.process.id.uuid()).collect();
+    let is_ours = process::Column::Id
+        .is_in(ids)
+        .and(process::Column::Phase.eq(Phase::Running.as_str()));
+    let ended = children::resources(writes);
+    let which = match ended.is_empty() {
+        true => is_ours,
+        false => is_ours.or(process::Column::ResourceId
+            .is_in(ended)
+            .and(process::is_unfinished())),
+    };
     let rows: Vec<(Uuid, i64)> = process::Entity::find()
         .select_only()
         .columns([process::Column::Id, process::Column::Fence])
-        .filter(process::Column::Id.is_in(ids))
-        .filter(process::Column::Phase.eq(Phase::Running.as_str()))
+        .filter(which)
         .order_by_asc(process::Column::Id)
         .lock_exclusive()
         .into_tuple()

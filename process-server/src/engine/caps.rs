@@ -175,6 +175,7 @@ mod tests {
             process: ProcessId::new(Uuid::from_u128(1)),
             cause: Cause::default(),
             now,
+            policy: None,
         };
         let intent = Intent::to_change(resource, asked).unwrap();
         (intent.process, intent.resource)

@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::line::Line;
 use super::offers::{Offer, Offers, queue};
 use super::runner::Runner;
 use super::taking::{Taken, Taker};
@@ -64,7 +65,7 @@ impl Dispatcher {
 
     /// Dispatches until `shutdown`, then waits for the runners, at most for the grace.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let mut waiting = VecDeque::new();
+        let mut waiting = Line::default();
         loop {
             let batch = tokio::select! {
                 batch = self.next_batch(&mut waiting) => batch,
@@ -86,13 +87,10 @@ impl Dispatcher {
 
     /// Waits for offers and for a permit, and takes as many as there are permits. Safe to cancel:
     /// what was received stays in `waiting`.
-    async fn next_batch(
-        &mut self,
-        waiting: &mut VecDeque<Offer>,
-    ) -> Vec<(Offer, OwnedSemaphorePermit)> {
+    async fn next_batch(&mut self, waiting: &mut Line) -> Vec<(Offer, OwnedSemaphorePermit)> {
         if waiting.is_empty() {
             match self.offered.recv().await {
-                Some(offer) => waiting.push_back(offer),
+                Some(offer) => waiting.join(offer),
                 None => std::future::pending().await,
             }
         }
@@ -100,17 +98,17 @@ impl Dispatcher {
         let Ok(first) = self.permits.clone().acquire_owned().await else {
             return std::future::pending().await;
         };
-        while waiting.len() < BATCH
+        while !waiting.is_full()
             && let Ok(offer) = self.offered.try_recv()
         {
-            waiting.push_back(offer);
+            waiting.join(offer);
         }
         let mut permits = VecDeque::from([first]);
         let mut batch = Vec::new();
         let mut resources = HashSet::new();
         let mut postponed = Vec::new();
         while batch.len() < BATCH
-            && let Some(offer) = waiting.pop_front()
+            && let Some(offer) = waiting.next()
         {
             if self.at_work.is_at_work(offer.ready) {
                 continue;
@@ -125,12 +123,14 @@ impl Dispatcher {
             match permit {
                 Some(permit) => batch.push((offer, permit)),
                 None => {
-                    waiting.push_front(offer);
+                    waiting.put_back(offer);
                     break;
                 }
             }
         }
-        waiting.extend(postponed);
+        for offer in postponed {
+            waiting.put_back(offer);
+        }
         batch
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_bus::{EventBus, Subscribe, Subscription};
+use drover_domain::process::Priority;
 use drover_proto::v1::Envelope;
 use drover_store::Ready;
 use tokio_util::sync::CancellationToken;
@@ -52,5 +53,10 @@ pub(crate) async fn subscribe(
 fn read(hint: &Envelope) -> Option<Ready> {
     let resource = drover_proto::resource(hint.resource.as_ref()).ok()?;
     let process = std::str::from_utf8(&hint.payload).ok()?.parse().ok()?;
-    Some(Ready { process, resource })
+    let rank = i16::try_from(hint.priority).unwrap_or_default();
+    Some(Ready {
+        process,
+        resource,
+        priority: Priority::of_rank(rank),
+    })
 }

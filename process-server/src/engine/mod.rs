@@ -3,6 +3,7 @@
 pub(crate) mod caps;
 pub(crate) mod dispatcher;
 pub(crate) mod hints;
+mod line;
 pub(crate) mod offers;
 pub(crate) mod runner;
 pub(crate) mod sweep;

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_bus::Announcer;
-use drover_domain::engine::{Failure, Moment, Next, Outcome, advance, conclude, fail};
+use drover_domain::engine::{Begin, Failure, Moment, Next, Outcome, advance, begin};
+use drover_domain::lifecycle::Policies;
 use drover_domain::lifecycle::Step;
 use drover_domain::process::WaitsFor;
 use drover_domain::write::{ProcessWrite, Written};
@@ -30,6 +31,7 @@ use tracing::Instrument;
 
 use super::caps::{Caps, Full};
 use crate::steps::{self, StepError, Surroundings};
+use crate::waking;
 use crate::{Chance, Interference};
 
 /// How often a step is run again at once because what it had read was out of date, before it
@@ -46,6 +48,7 @@ pub(crate) struct Runner {
     pub(crate) interference: Arc<dyn Interference>,
     pub(crate) caps: Arc<Caps>,
     pub(crate) lease: Duration,
+    pub(crate) policies: Policies,
     /// Ends when the server is to stop: no further step is begun then.
     pub(crate) stopping: CancellationToken,
 }
@@ -85,6 +88,7 @@ impl Runner {
         let ready = Ready {
             process: rested.id,
             resource: rested.resource,
+            priority: rested.priority,
         };
         Some((ready, self.clock.now().until(rested.run_after)))
     }
@@ -159,15 +163,10 @@ impl Runner {
         again: u32,
     ) -> Result<(ProcessWrite, Next), Stop> {
         let began = self.clock.now();
-        let Some(step) = process.next_step() else {
-            return Ok(conclude(process, resource, self.moment(began)));
+        let step = match begin(process, resource, self.moment(began)) {
+            Begin::Run(step) => step,
+            Begin::Write(write, next) => return Ok((*write, next)),
         };
-        if began >= process.deadline {
-            let reason = process.message.as_deref().unwrap_or("it was never begun");
-            let failure = Failure::new(format!("gave up at the deadline: {reason}"));
-            let moment = self.moment(began);
-            return Ok(fail(process, resource, Some(step), failure, moment));
-        }
         let entry = match self.caps.enter(process, resource) {
             Ok(entry) => entry,
             Err(full) => {
@@ -254,16 +253,22 @@ impl Runner {
     ) -> Result<(Next, Option<Process>, Resource), Stop> {
         process.phase = Phase::Queued;
         process.run_after = self.clock.now();
-        let (id, reference) = (process.id, process.resource);
+        let Process {
+            id,
+            resource: reference,
+            priority,
+            ..
+        } = process;
         let write = ProcessWrite {
             process,
             resource: None,
             reservation: None,
             successor: None,
+            children: Vec::new(),
             passed: Vec::new(),
         };
         self.commit(&write).await?;
-        self.announcer.ready(id, reference).await;
+        self.announcer.ready(id, reference, priority).await;
         Err(Stop::NotOurs)
     }
 
@@ -273,6 +278,7 @@ impl Runner {
             tracing::info!(%phase, message, "process ended");
             self.announcer.ended(write.process.id).await;
         }
+        self.tell_family(write, next).await;
         if !write.passed.is_empty() {
             self.announcer.changed().await;
         }
@@ -280,30 +286,61 @@ impl Runner {
             && resource.resource_type() == ResourceType::Host
             && resource.state == State::Active
         {
-            self.wake_for_room().await;
+            self.surroundings.hosts.forget();
+            self.wake(WaitsFor::Room).await;
+        }
+        for host in self.surroundings.agents.breakers().take_recovered() {
+            self.wake(WaitsFor::Host(host)).await;
         }
     }
 
-    /// Makes those due that wait for a host. The sweep takes them up.
-    async fn wake_for_room(&self) {
-        self.surroundings.hosts.forget();
-        let woken = self
-            .surroundings
-            .store
-            .wake(WaitsFor::Room, self.clock.now())
-            .await;
-        if let Err(error) = woken {
+    /// Tells what children were born, and wakes a parent whose last child has ended: its own
+    /// process, if that has begun to wait after they did.
+    async fn tell_family(&self, write: &ProcessWrite, next: Next) {
+        for child in &write.children {
+            let Process {
+                id,
+                resource,
+                priority,
+                ..
+            } = child.process;
+            self.announcer.ready(id, resource, priority).await;
+        }
+        let process = &write.process;
+        let parent = match next {
+            Next::End => process.parent,
+            Next::Rest if process.waits_for == Some(WaitsFor::Children) => Some(process.id),
+            _ => None,
+        };
+        let Some(parent) = parent else { return };
+        let store = &self.surroundings.store;
+        match store.wake_parent(parent, self.clock.now()).await {
+            Ok(Some(ready)) => {
+                self.announcer
+                    .ready(ready.process, ready.resource, ready.priority)
+                    .await;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::info!(%error, "a parent was not woken, it looks by itself"),
+        }
+    }
+
+    /// Makes those due that wait for something which has happened. The sweep takes them up.
+    async fn wake(&self, waits_for: WaitsFor) {
+        let store = &self.surroundings.store;
+        if let Err(error) = waking::wake(store, &*self.clock, waits_for).await {
             tracing::info!(%error, "nobody was woken, they look again by themselves");
         }
     }
 
-    fn moment(&self, began: Timestamp) -> Moment {
+    fn moment(&self, began: Timestamp) -> Moment<'_> {
         Moment {
             now: self.clock.now(),
             began,
             jitter: self.chance.fraction(),
             successor: self.chance.process_id(),
             lease: self.lease,
+            policies: &self.policies,
         }
     }
 }

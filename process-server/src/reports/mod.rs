@@ -83,7 +83,11 @@ pub(crate) async fn run(
 pub(crate) async fn hear(settler: &Settler, envelope: Envelope) {
     if envelope.name == name::HOST_CONNECTED {
         match drover_proto::resource(envelope.resource.as_ref()) {
-            Ok(host) => settler.wake(WaitsFor::Host(host.id)).await,
+            Ok(host) => {
+                let agents = &settler.runner.surroundings.agents;
+                agents.breakers().succeed(host.id);
+                settler.wake(WaitsFor::Host(host.id)).await;
+            }
             Err(error) => tracing::warn!(%error, "unsound news of a connection dropped"),
         }
         return;

@@ -17,6 +17,7 @@ use crate::Parts;
 use crate::agents::{Answer, Order};
 use crate::engine::offers::Offers;
 use crate::engine::runner::Runner;
+use crate::waking;
 
 /// Settles reports.
 pub(crate) struct Settler {
@@ -191,12 +192,7 @@ impl Settler {
 
     /// Offers the processes that wait for something which has happened.
     pub(super) async fn wake(&self, waits_for: WaitsFor) {
-        match self
-            .parts
-            .store
-            .wake(waits_for, self.parts.clock.now())
-            .await
-        {
+        match waking::wake(&self.parts.store, &*self.parts.clock, waits_for).await {
             Ok(woken) => woken.into_iter().for_each(|ready| self.offers.now(ready)),
             Err(error) => tracing::info!(%error, "nobody was woken, the sweep will do it"),
         }

@@ -12,6 +12,8 @@ mod container;
 mod host;
 mod replies;
 
+use std::sync::Arc;
+
 use drover_domain::engine::Outcome;
 use drover_domain::lifecycle::Step;
 use drover_domain::{Process, Resource, ResourceId, ResourceType, Timestamp};
@@ -19,6 +21,7 @@ use drover_proto::Malformed;
 use drover_store::{Store, StoreError};
 
 use crate::agents::{Agents, Order};
+use crate::chance::Chance;
 use crate::hosts::Hosts;
 
 /// What steps act on.
@@ -27,6 +30,7 @@ pub(crate) struct Surroundings {
     pub(crate) store: Store,
     pub(crate) agents: Agents,
     pub(crate) hosts: Hosts,
+    pub(crate) chance: Arc<dyn Chance>,
 }
 
 /// What a step knows: the process and the resource as they were read, and its surroundings.
@@ -79,6 +83,8 @@ pub(crate) async fn run(
         Step::TakeInventory => host::take_inventory::run(context).await,
         Step::RefuseWhileOccupied => host::refuse_while_occupied::run(context).await,
         Step::RetireAgent => host::retire_agent::run(context).await,
+        Step::StopOccupants => host::stop_occupants::run(context).await,
+        Step::Unplace => Ok(container::unplace::run()),
     }
 }
 

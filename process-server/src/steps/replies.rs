@@ -1,8 +1,16 @@
 //! What follows from the answers of agents, the same for every step.
+//!
+//! | answer | what follows |
+//! | --- | --- |
+//! | only somebody else can mend it: refused, no image | the process fails |
+//! | it may pass: the runtime failed | another try, a bounded number of times |
+//! | silence, or a host at rest | it is waited for, which costs no try |
+//! | an older fence than the agent has seen | the server leaves the process to its new owner |
 
 use std::time::Duration;
 
 use drover_domain::ResourceId;
+use drover_domain::engine::breaker::AtRest;
 use drover_domain::engine::{Failure, Outcome};
 use drover_domain::process::WaitsFor;
 use drover_proto::v1::failure::Code;
@@ -38,18 +46,43 @@ impl Context<'_> {
         }
     }
 
+    /// The outcome of a step whose host is left alone: it waits for its turn.
+    pub(crate) fn at_rest(&self, host: ResourceId, rest: &AtRest) -> Outcome {
+        let AtRest {
+            failures,
+            reason,
+            turn,
+        } = rest;
+        Outcome::Wait {
+            reason: format!("the host failed {failures} times in a row, last: {reason}"),
+            delay: self.now.until(*turn),
+            waits_for: Some(WaitsFor::Host(host)),
+        }
+    }
+
+    /// The outcome of a step for a container on a host that is removed: it will never run there.
+    pub(crate) async fn unless_gone(
+        &self,
+        host: ResourceId,
+        outcome: Outcome,
+    ) -> Result<Outcome, StepError> {
+        if self.is_gone(host).await? {
+            return Ok(Outcome::Fail(Failure::new(
+                "the host that was chosen has been removed",
+            )));
+        }
+        Ok(outcome)
+    }
+
     /// The outcome of a step whose command was not answered. It is looked at again after half of the
     /// time that it has been waiting, so that ten thousand processes of a host that is gone cost
     /// little.
     pub(crate) fn away(&self, host: ResourceId, reason: String) -> Outcome {
         let began = self
             .process
-            .journal
-            .iter()
-            .find(|entry| entry.step == self.step);
-        let waited = began
-            .map(|entry| entry.started.until(self.now))
-            .unwrap_or_default();
+            .entry(self.step)
+            .and_then(|entry| entry.waits_since);
+        let waited = began.map(|since| since.until(self.now)).unwrap_or_default();
         let delay = (waited / 2).clamp(SOONEST, LATEST);
         Outcome::Wait {
             reason,

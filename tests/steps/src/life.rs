@@ -144,6 +144,7 @@ fn asked(request: Request) -> Asked {
         force: false,
         process: fresh::process_id(),
         cause: Cause::default(),
+        policy: None,
         now: SystemClock.now(),
     }
 }
@@ -187,6 +188,7 @@ async fn trace(world: &World, containers_on_host: u64) -> anyhow::Result<Trace> 
     let filter = ProcessFilter {
         resource: None,
         project: None,
+        parent: None,
         phases: Vec::new(),
         after: None,
         limit: 10_000,

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
+use crate::State;
 use crate::lifecycle::Request;
 use crate::process::Cause;
 use crate::resource::{ContainerSpec, ContainerStatus};

@@ -2,9 +2,9 @@
 
 use super::tests::{POLICIES, asked, container, moment, running};
 use super::*;
-use crate::ResourceType;
 use crate::lifecycle::Request;
 use crate::write::Asked;
+use crate::{ResourceType, State};
 
 fn fails(message: &str) -> Outcome {
     Outcome::Fail(Failure::new(message))

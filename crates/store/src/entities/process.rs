@@ -1,6 +1,6 @@
 //! `process`.
 
-use drover_domain::process::Cause;
+use drover_domain::process::{Cause, Priority};
 use drover_domain::{Fence, Process, ProcessId, ResourceId, ResourceRef, ServerId, Timestamp};
 use sea_orm::IntoActiveModel;
 use sea_orm::entity::prelude::*;
@@ -31,6 +31,7 @@ pub struct Model {
     pub cause: Json,
     pub parent_id: Option<Uuid>,
     pub successor_id: Option<Uuid>,
+    pub failure: Option<String>,
     pub message: Option<String>,
     pub waits_for: Option<String>,
     pub created_at: i64,
@@ -66,12 +67,13 @@ impl Model {
             journal: serde_json::to_value(&process.journal).map_err(unreadable)?,
             run_after: process.run_after.millis(),
             deadline: process.deadline.millis(),
-            priority: process.priority,
+            priority: process.priority.rank(),
             fence: process.fence.raw(),
             server_id: process.server.map(ServerId::uuid),
             cause: serde_json::to_value(&process.cause).map_err(unreadable)?,
             parent_id: process.parent.map(ProcessId::uuid),
             successor_id: process.successor.map(ProcessId::uuid),
+            failure: process.failure.clone(),
             message: process.message.clone(),
             waits_for: process.waits_for.map(|waits_for| waits_for.to_string()),
             created_at: process.created.millis(),
@@ -110,12 +112,13 @@ impl TryFrom<Model> for Process {
             journal: serde_json::from_value(row.journal).map_err(|error| unreadable(&error))?,
             run_after: Timestamp::from_millis(row.run_after),
             deadline: Timestamp::from_millis(row.deadline),
-            priority: row.priority,
+            priority: Priority::of_rank(row.priority),
             fence: Fence::from_raw(row.fence),
             server: row.server_id.map(ServerId::new),
             cause,
             parent: row.parent_id.map(ProcessId::new),
             successor: row.successor_id.map(ProcessId::new),
+            failure: row.failure,
             message: row.message,
             waits_for: waits_for.map_err(|error| unreadable(&error))?,
             created: Timestamp::from_millis(row.created_at),
@@ -136,6 +139,7 @@ pub(crate) fn rewrite() -> OnConflict {
             Column::Fence,
             Column::ServerId,
             Column::SuccessorId,
+            Column::Failure,
             Column::Message,
             Column::WaitsFor,
             Column::StartedAt,

@@ -42,6 +42,7 @@ async fn due_is_what_is_queued_overdue_or_left_behind_and_nothing_else(world: Wo
         [Ready {
             process: queued.id,
             resource: queued.resource,
+            priority: queued.priority,
         }]
     );
     assert_eq!(ids(&due(5).await), [queued.id, short.id].into());

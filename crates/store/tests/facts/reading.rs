@@ -20,6 +20,7 @@ fn every_process() -> ProcessFilter {
     ProcessFilter {
         resource: None,
         project: None,
+        parent: None,
         phases: Vec::new(),
         after: None,
         limit: 100,

@@ -158,6 +158,7 @@ fn write_of(
     let host = if number % 5 == 3 { full } else { free };
     let write = ProcessWrite {
         process,
+        children: Vec::new(),
         passed: vec![drover_domain::write::Passed {
             state: changed.state,
             version: changed.version,
@@ -222,6 +223,7 @@ async fn two_writes_of_one_process_at_once_are_both_of_its_owner(world: World) {
             resource: None,
             reservation: None,
             successor: None,
+            children: Vec::new(),
             passed: Vec::new(),
         })
     };

@@ -6,6 +6,7 @@ pub(crate) mod release;
 pub(crate) mod remove_from_host;
 pub(crate) mod start_on_host;
 pub(crate) mod stop_on_host;
+pub(crate) mod unplace;
 
 use drover_domain::Resource;
 use drover_domain::engine::{Changes, Outcome};

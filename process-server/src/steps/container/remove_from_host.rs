@@ -31,11 +31,12 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
             Ok(super::gone(context.resource))
         }
         Answer::Failure(Code::StaleFence, _) => Err(StepError::Fenced),
-        Answer::Failure(..) | Answer::Silence(_) if context.process.force => {
+        Answer::Failure(..) | Answer::Silence(_) | Answer::AtRest(_) if context.process.force => {
             Ok(super::gone(context.resource))
         }
         Answer::Failure(code, message) => context.not_carried_out(id, code, &message),
         Answer::Silence(reason) => Ok(context.away(id, reason)),
+        Answer::AtRest(rest) => Ok(context.at_rest(id, &rest)),
         Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
     }
 }

@@ -34,7 +34,12 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     match answer {
         Answer::Container(seen) => super::seen(context.resource, &seen),
         Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
-        Answer::Silence(reason) => Ok(context.away(host, reason)),
+        Answer::Silence(reason) => context.unless_gone(host, context.away(host, reason)).await,
+        Answer::AtRest(rest) => {
+            context
+                .unless_gone(host, context.at_rest(host, &rest))
+                .await
+        }
         Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
     }
 }

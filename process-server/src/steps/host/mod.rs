@@ -2,4 +2,5 @@
 
 pub(crate) mod refuse_while_occupied;
 pub(crate) mod retire_agent;
+pub(crate) mod stop_occupants;
 pub(crate) mod take_inventory;

@@ -1,5 +1,5 @@
-//! Make sure that nothing lives on a host before it is removed. With `force` the containers are
-//! given up: the next process of each finds its host removed.
+//! Make sure that nothing lives on a host before it is removed. With `force` its containers, which
+//! have been stopped by now, are left without it: the next start of each places it elsewhere.
 
 use drover_domain::engine::{Failure, Outcome};
 

@@ -1,9 +1,10 @@
 //! Resources, intents, and the writes that the engine makes of them.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use drover_domain::engine::{self, Moment, Next, Outcome};
-use drover_domain::lifecycle::Request;
+use drover_domain::engine::{self, Begin, Moment, Next, Outcome};
+use drover_domain::lifecycle::{Policies, Request};
 use drover_domain::process::Cause;
 use drover_domain::resource::{
     Capacity, ContainerSpec, Details, HostSpec, HostStatus, Port, Protocol,
@@ -16,6 +17,8 @@ use drover_store::{Claimed, fresh};
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// How long a claim is left alone.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+static POLICIES: LazyLock<Policies> = LazyLock::new(Policies::default);
 
 /// So many seconds after [`NOW`], or before it.
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -70,6 +73,7 @@ pub(crate) fn asked(request: Request) -> Asked {
             account_id: Some("an-account".to_owned()),
         },
         now: NOW,
+        policy: None,
     }
 }
 
@@ -106,21 +110,22 @@ pub(crate) fn port(ip: Option<&str>, number: u16) -> Port {
 }
 
 /// What the engine cannot find out by itself, without any chance in it.
-fn moment() -> Moment {
+fn moment() -> Moment<'static> {
     Moment {
         now: NOW,
         began: NOW,
         jitter: 1.0,
         successor: fresh::process_id(),
         lease: LEASE,
+        policies: &POLICIES,
     }
 }
 
 /// The write that follows when the next step ends so; a process without steps left is concluded.
 pub(crate) fn next_write(owned: &Claimed, outcome: Outcome) -> (ProcessWrite, Next) {
     let Claimed { process, resource } = owned;
-    match process.next_step() {
-        Some(step) => engine::advance(process, resource, step, outcome, moment()),
-        None => engine::conclude(process, resource, moment()),
+    match engine::begin(process, resource, moment()) {
+        Begin::Run(step) => engine::advance(process, resource, step, outcome, moment()),
+        Begin::Write(write, next) => (*write, next),
     }
 }

@@ -1,0 +1,83 @@
+//! The breakers of the hosts that this server has sent commands to.
+//!
+//! What a breaker decides stands in the [domain](drover_domain::engine::breaker). Here it is asked
+//! before each command and told what became of it. Each server has its own: a host that only one
+//! of them cannot reach is at rest for that one only.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use drover_domain::ResourceId;
+use drover_domain::engine::breaker::{AtRest, Breaker};
+use drover_store::clock::Clock;
+
+use crate::chance::Chance;
+
+/// The breakers of one server.
+#[derive(Clone)]
+pub(crate) struct Breakers {
+    hosts: Arc<Mutex<Hosts>>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+}
+
+#[derive(Default)]
+struct Hosts {
+    /// Of those that failed since their last success; the others have nothing to remember.
+    failing: HashMap<ResourceId, Breaker>,
+    /// Hosts that are well again and whose work has not been woken yet.
+    recovered: Vec<ResourceId>,
+}
+
+impl Breakers {
+    pub(crate) fn new(clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
+        Self {
+            hosts: Arc::default(),
+            clock,
+            chance,
+        }
+    }
+
+    /// Asks whether something may be tried on a host.
+    pub(crate) fn ask(&self, host: ResourceId) -> Result<(), AtRest> {
+        let now = self.clock.now();
+        self.with(|hosts| match hosts.failing.get_mut(&host) {
+            Some(breaker) => breaker.ask(now),
+            None => Ok(()),
+        })
+    }
+
+    /// The host did what it was asked, or is connected again.
+    pub(crate) fn succeed(&self, host: ResourceId) {
+        self.with(|hosts| {
+            if let Some(mut breaker) = hosts.failing.remove(&host)
+                && breaker.succeed()
+            {
+                tracing::info!(%host, "the host is well again");
+                hosts.recovered.push(host);
+            }
+        });
+    }
+
+    /// The host did not do what it was asked.
+    pub(crate) fn fail(&self, host: ResourceId, reason: &str) {
+        let (now, jitter) = (self.clock.now(), self.chance.fraction());
+        self.with(|hosts| {
+            let breaker = hosts.failing.entry(host).or_default();
+            let was_open = breaker.is_open();
+            breaker.fail(reason, now, jitter);
+            if breaker.is_open() && !was_open {
+                tracing::warn!(%host, reason, "the host fails again and again, its work waits");
+            }
+        });
+    }
+
+    /// The hosts that are well again since this was last asked: what waits for them can go on.
+    pub(crate) fn take_recovered(&self) -> Vec<ResourceId> {
+        self.with(|hosts| std::mem::take(&mut hosts.recovered))
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut Hosts) -> R) -> R {
+        act(&mut self.hosts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

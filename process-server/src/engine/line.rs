@@ -1,0 +1,148 @@
+//! The line: offers that wait for the dispatcher, the most urgent first.
+//!
+//! Within a class the oldest comes first. Of every [`ROUND`] places one goes to the least urgent
+//! that waits, so that what is not urgent comes too, however much is. A process stands in the line
+//! once: the sweep may offer it again and again while it waits.
+
+use std::collections::{HashSet, VecDeque};
+
+use drover_domain::ProcessId;
+use drover_domain::process::Priority;
+
+use super::offers::Offer;
+
+/// One place of so many goes to the least urgent.
+const ROUND: u32 = 8;
+/// The most that stand in the line. What does not fit is found again by the sweep.
+const LONGEST: usize = 16_384;
+
+/// Offers that wait.
+#[derive(Default)]
+pub(crate) struct Line {
+    classes: [VecDeque<Offer>; Priority::ALL.len()],
+    standing: HashSet<ProcessId>,
+    served: u32,
+}
+
+impl Line {
+    /// Puts an offer at the end of its class. One that stands in the line already, or does not fit
+    /// any more, is dropped.
+    pub(crate) fn join(&mut self, offer: Offer) {
+        if !self.is_full() && self.standing.insert(offer.ready.process) {
+            self.class(offer).push_back(offer);
+        }
+    }
+
+    /// Puts an offer back to where it came from.
+    pub(crate) fn put_back(&mut self, offer: Offer) {
+        if self.standing.insert(offer.ready.process) {
+            self.class(offer).push_front(offer);
+        }
+    }
+
+    /// Takes the offer whose turn it is.
+    pub(crate) fn next(&mut self) -> Option<Offer> {
+        self.served = (self.served + 1) % ROUND;
+        let has_some = |class: &&mut VecDeque<Offer>| !class.is_empty();
+        let class = match self.served {
+            0 => self.classes.iter_mut().rev().find(has_some),
+            _ => self.classes.iter_mut().find(has_some),
+        };
+        let offer = class?.pop_front()?;
+        self.standing.remove(&offer.ready.process);
+        Some(offer)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.standing.is_empty()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.standing.len() >= LONGEST
+    }
+
+    fn class(&mut self, offer: Offer) -> &mut VecDeque<Offer> {
+        match offer.ready.priority {
+            Priority::Urgent => &mut self.classes[0],
+            Priority::Normal => &mut self.classes[1],
+            Priority::Background => &mut self.classes[2],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_domain::{ResourceId, ResourceRef, ResourceType};
+    use drover_store::Ready;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn offer(number: u128, priority: Priority) -> Offer {
+        Offer {
+            ready: Ready {
+                process: ProcessId::new(Uuid::from_u128(number)),
+                resource: ResourceRef {
+                    resource_type: ResourceType::Container,
+                    id: ResourceId::new(Uuid::from_u128(number)),
+                },
+                priority,
+            },
+            put_off: 0,
+        }
+    }
+
+    #[test]
+    fn the_most_urgent_comes_first_and_within_a_class_the_oldest() {
+        let mut line = Line::default();
+        line.join(offer(1, Priority::Background));
+        line.join(offer(2, Priority::Normal));
+        line.join(offer(3, Priority::Normal));
+        line.join(offer(4, Priority::Urgent));
+        let served = std::iter::from_fn(|| line.next());
+        let served: Vec<u128> = served
+            .map(|offer| offer.ready.process.uuid().as_u128())
+            .collect();
+        assert_eq!(served, [4, 2, 3, 1]);
+        assert!(line.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_urgent_comes_too_however_much_is() {
+        let mut line = Line::default();
+        line.join(offer(0, Priority::Background));
+        for number in 1..1_000 {
+            line.join(offer(number, Priority::Urgent));
+        }
+        let served: Vec<Priority> = (0..ROUND)
+            .filter_map(|_| line.next())
+            .map(|offer| offer.ready.priority)
+            .collect();
+        assert!(served.contains(&Priority::Background));
+    }
+
+    #[test]
+    fn a_process_stands_in_the_line_once() {
+        let mut line = Line::default();
+        for _ in 0..5 {
+            line.join(offer(1, Priority::Normal));
+        }
+        assert!(line.next().is_some());
+        assert!(line.next().is_none());
+        line.join(offer(1, Priority::Normal));
+        assert!(
+            line.next().is_some(),
+            "once it was served it may join again"
+        );
+    }
+
+    #[test]
+    fn the_line_has_an_end() {
+        let mut line = Line::default();
+        for number in 0..LONGEST as u128 + 10 {
+            line.join(offer(number, Priority::Normal));
+        }
+        assert!(line.is_full());
+        assert_eq!(line.standing.len(), LONGEST);
+    }
+}
