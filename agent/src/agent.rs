@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use drover_domain::resource::HostFacts;
 use rustls::ClientConfig;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
@@ -20,7 +21,7 @@ use crate::registrar::{self, registration};
 use crate::reports::Reports;
 use crate::runtime::Runtime;
 use crate::session::Session;
-use crate::transport::{self, TransportError};
+use crate::transport::{Transport, TransportError};
 use crate::watcher::Watcher;
 
 /// How long commands in hand are waited for at the end.
@@ -51,6 +52,8 @@ pub enum Error {
 pub struct Agent {
     options: Options,
     runtime: Arc<dyn Runtime>,
+    transport: Option<Transport>,
+    connected: watch::Sender<bool>,
 }
 
 impl Agent {
@@ -59,7 +62,22 @@ impl Agent {
         Self {
             options,
             runtime: parts.runtime,
+            transport: None,
+            connected: watch::Sender::new(false),
         }
+    }
+
+    /// The same, on a transport that was prepared for these servers before: many agents of one
+    /// process share it.
+    #[must_use]
+    pub fn with_transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Whether a server has it on a connection, now and later.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.subscribe()
     }
 
     /// Whether an agent with these options has registered before, and needs no token.
@@ -76,7 +94,10 @@ impl Agent {
     /// When it cannot begin: its directory or its servers cannot be used, or it is not registered
     /// and has no token. Whatever may pass, as a server that is away, is waited for instead.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let tls = transport::prepare(&self.options)?;
+        let Transport(tls) = match &self.transport {
+            Some(transport) => transport.clone(),
+            None => Transport::prepare(&self.options)?,
+        };
         let mut file = StateFile::open(&self.options.data_dir)?;
         let identity = match file.identity() {
             Some(identity) => identity.clone(),
@@ -115,6 +136,7 @@ impl Agent {
         let session = Session {
             executor: Arc::new(executor),
             reports,
+            connected: self.connected.clone(),
         };
         let mut connection = Connection::new(&self.options.servers, tls, &session);
         let mut unknown = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));

@@ -46,4 +46,4 @@ mod watcher;
 pub use agent::{Agent, Error, Parts};
 pub use identity::StateFileError;
 pub use options::{Options, RegistrationToken, ServerAddress, ServerAddressError};
-pub use transport::TransportError;
+pub use transport::{Transport, TransportError};

@@ -21,7 +21,7 @@ use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use prost::Message as _;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
@@ -64,6 +64,8 @@ pub(crate) enum SessionError {
 pub(crate) struct Session {
     pub(crate) executor: Arc<Executor>,
     pub(crate) reports: Arc<Reports>,
+    /// Who wants to know is told of each connection and of its end.
+    pub(crate) connected: watch::Sender<bool>,
 }
 
 impl Session {
@@ -88,11 +90,14 @@ impl Session {
         info!(server_id = %welcome.server_id, ?heartbeat, "connected");
         let (outgoing, frames) = mpsc::channel(OUTGOING);
         self.reports.connected(Instant::now());
-        tokio::select! {
+        self.connected.send_replace(true);
+        let ended = tokio::select! {
             ended = self.read(stream, &outgoing, heartbeat * 3) => ended,
             ended = write(sink, frames, heartbeat, shutdown) => ended,
             () = self.report(&outgoing) => Err(SessionError::Closed),
-        }
+        };
+        self.connected.send_replace(false);
+        ended
     }
 
     async fn read(

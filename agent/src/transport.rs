@@ -1,4 +1,5 @@
-//! How servers are trusted: one TLS configuration, shared by registration and connection.
+//! How servers are trusted: one TLS configuration, shared by registration and connection, and by all
+//! the agents of a process that has many.
 //!
 //! Certificates are checked against the platform's roots or, if a file of certificates is given,
 //! against those alone. The roots are read only when a server is spoken to over HTTPS, so that a
@@ -40,8 +41,22 @@ pub enum TransportError {
     Tls(#[from] rustls::Error),
 }
 
+/// A way to speak to the servers that some options name. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Transport(pub(crate) Arc<ClientConfig>);
+
+impl Transport {
+    /// Checks that each server may be spoken to, and reads the certificates to trust.
+    ///
+    /// # Errors
+    /// When no server is named, one must not be spoken to, or there is nothing to trust.
+    pub fn prepare(options: &Options) -> Result<Self, TransportError> {
+        prepare(options).map(Self)
+    }
+}
+
 /// Checks that each server may be spoken to, and makes the TLS configuration for them.
-pub(crate) fn prepare(options: &Options) -> Result<Arc<ClientConfig>, TransportError> {
+fn prepare(options: &Options) -> Result<Arc<ClientConfig>, TransportError> {
     if options.servers.is_empty() {
         return Err(TransportError::NoServer);
     }

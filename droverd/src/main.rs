@@ -3,6 +3,7 @@
 //! - `droverd standalone`: everything in one process, on SQLite, with an agent for this machine.
 //! - `droverd serve --role api,process,agent`: any set of the services of a cluster.
 //! - `droverd agent`: the agent of a host.
+//! - `droverd simulate`: the agents of any number of hosts that are only pretended.
 //! - `droverd migrate`: brings the schema of a cluster's database up to date, and on the first run
 //!   makes the operator's key.
 //!
@@ -11,6 +12,7 @@
 mod agent;
 mod migrate;
 mod serve;
+mod simulate;
 mod standalone;
 mod wiring;
 
@@ -38,6 +40,8 @@ enum Command {
     Serve(serve::Flags),
     /// Run the agent of this host
     Agent(agent::Flags),
+    /// Run the agents of many pretended hosts, for trials and benchmarks
+    Simulate(simulate::Flags),
     /// Bring the schema of a cluster's database up to date
     Migrate(migrate::Flags),
 }
@@ -59,6 +63,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Standalone(flags) => Box::pin(standalone::run(begin(&general, flags)?)).await,
         Command::Serve(flags) => serve::run(begin(&general, flags)?, &flags.roles).await,
         Command::Agent(flags) => agent::run(begin(&general, flags)?).await,
+        Command::Simulate(flags) => simulate::run(begin(&general, flags)?, flags).await,
         Command::Migrate(flags) => migrate::run(begin(&general, flags)?).await,
     }
 }

@@ -76,6 +76,12 @@ impl Etcd {
         self.client_port.url()
     }
 
+    /// The id of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Stops the server.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ const WITHIN: Duration = Duration::from_secs(15);
 pub struct Nats {
     process: Process,
     port: Port,
+    monitor: Port,
     folder: TempDir,
 }
 
@@ -28,15 +29,17 @@ impl Nats {
     /// When nats-server is not installed or does not come up.
     pub async fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("drover-nats-").tempdir()?;
-        let port = Port::reserve()?;
+        let (port, monitor) = (Port::reserve()?, Port::reserve()?);
         let store = folder.path().join("store").display().to_string();
         let process = Program::new("nats", "/usr/sbin/nats-server")
             .arguments(["-a", "127.0.0.1", "-p", &port.number().to_string()])
+            .arguments(["-m", &monitor.number().to_string()])
             .arguments(["--jetstream", "--store_dir", &store])
             .start(folder.path())?;
         let mut server = Self {
             process,
             port,
+            monitor,
             folder,
         };
         server.wait_until_it_answers().await?;
@@ -47,6 +50,18 @@ impl Nats {
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://{}", self.port.address())
+    }
+
+    /// Where it tells of itself, as in `/varz`.
+    #[must_use]
+    pub fn monitor_url(&self) -> String {
+        self.monitor.url()
+    }
+
+    /// The id of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Stops the server; clients lose their connections.

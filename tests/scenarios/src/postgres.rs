@@ -41,6 +41,14 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL 15 is not installed or does not come up.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with these settings beside or instead of the usual ones, as in `fsync=off`.
+    ///
+    /// # Errors
+    /// When PostgreSQL 15 is not installed, does not know a setting, or does not come up.
+    pub async fn start_with(settings: &[&str]) -> Result<Self> {
         let owner = Owner::find()?;
         let template = template(&owner).await?;
         let folder = tempfile::Builder::new()
@@ -63,6 +71,7 @@ impl Postgres {
                 "unix_socket_directories=",
             ])
             .arguments(["-c", "max_connections=200", "-c", "shared_buffers=32MB"])
+            .arguments(settings.iter().flat_map(|setting| ["-c", setting]))
             .start(folder.path())?;
         let mut server = Self {
             process,
@@ -127,16 +136,32 @@ impl Postgres {
     }
 
     fn signal_sessions(&self, signal: Signal) -> Result<()> {
-        let id = self.process.id();
-        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
-        for child in children.split_whitespace() {
-            match kill(Pid::from_raw(child.parse()?), signal) {
+        for session in self.sessions()? {
+            match kill(Pid::from_raw(i32::try_from(session)?), signal) {
                 // One that has ended meanwhile needs no signal.
                 Ok(()) | Err(Errno::ESRCH) => {}
                 Err(error) => return Err(error).context("signalling a session"),
             }
         }
         Ok(())
+    }
+
+    /// The ids of all its operating-system processes: the first, its helpers, the sessions.
+    ///
+    /// # Errors
+    /// When the server is down.
+    pub fn ids(&self) -> Result<Vec<u32>> {
+        let mut ids = vec![self.process.id()];
+        ids.extend(self.sessions()?);
+        Ok(ids)
+    }
+
+    /// The ids of its helpers and of the processes that serve sessions.
+    fn sessions(&self) -> Result<Vec<u32>> {
+        let id = self.process.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let ids = children.split_whitespace().map(str::parse);
+        Ok(ids.collect::<Result<_, _>>()?)
     }
 
     /// The server's process, to be killed.

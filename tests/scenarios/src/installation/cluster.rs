@@ -1,4 +1,4 @@
-//! A cluster: its own PostgreSQL, NATS and etcd, and every service twice.
+//! A cluster: its own PostgreSQL, NATS and etcd, and every service twice, or as its shape says.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::drover::Ground;
-use super::{Drover, Runtime, executables};
+use super::{Drover, Runtime, Shape, executables};
 use crate::etcd::Etcd;
 use crate::http;
 use crate::nats::Nats;
@@ -17,13 +17,8 @@ use crate::process::{Process, Program, output};
 use crate::until::until;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
-/// How many there are of each service.
-const SERVERS: usize = 2;
-/// How many hosts there are.
-const AGENTS: usize = 3;
-
-/// Two API servers, two process servers, two agent servers and three agents, each an
-/// operating-system process of its own; all gone when this is dropped.
+/// API servers, process servers, agent servers and agents, each an operating-system process of its
+/// own; all gone when this is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     /// The agents, first so that they are the first to go.
@@ -60,10 +55,24 @@ impl Cluster {
     /// # Errors
     /// When a part of it does not come up.
     pub async fn start_with(runtime: Runtime, process_flags: &[&str]) -> Result<Self> {
+        let process_flags = process_flags.iter().map(|flag| (*flag).to_owned());
+        let shape = Shape {
+            process_flags: process_flags.collect(),
+            ..Shape::default()
+        };
+        Self::of(runtime, &shape).await
+    }
+
+    /// Starts a cluster of some shape and waits until its hosts, if it has any, are active.
+    ///
+    /// # Errors
+    /// When a part of it does not come up.
+    pub async fn of(runtime: Runtime, shape: &Shape) -> Result<Self> {
         let ground = Ground::prepare(runtime).await?;
         let logs = ground.folder.path().to_owned();
-        let (postgres, nats, etcd) =
-            tokio::try_join!(Postgres::start(), Nats::start(), Etcd::start())?;
+        let settings: Vec<&str> = shape.postgres_settings.iter().map(String::as_str).collect();
+        let postgres = Postgres::start_with(&settings);
+        let (postgres, nats, etcd) = tokio::try_join!(postgres, Nats::start(), Etcd::start())?;
         let data_dir = logs.join("data");
         migrate(&postgres, &data_dir).await?;
 
@@ -73,8 +82,8 @@ impl Cluster {
             bus: nats.url(),
             locks: etcd.url(),
         };
-        let (api_ports, agent_ports) = (reserve(SERVERS)?, reserve(SERVERS)?);
-        let health = reserve(3 * SERVERS)?;
+        let (api_ports, agent_ports) = (reserve(shape.api_servers)?, reserve(shape.agent_servers)?);
+        let health = reserve(shape.api_servers + shape.process_servers + shape.agent_servers)?;
         let mut health_ports = health.iter();
         let mut serve = |role: &str, index: usize, flags: Vec<String>| -> Result<Process> {
             let health = health_ports.next().context("a port for health")?;
@@ -84,14 +93,20 @@ impl Cluster {
         };
         let flag = |name: &str, value: String| vec![name.to_owned(), value];
         let (mut apis, mut processes, mut agents) = (Vec::new(), Vec::new(), Vec::new());
-        for index in 0..SERVERS {
-            let flags = flag("--listen", api_ports[index].address());
-            apis.push(serve("api", index, flags)?);
+        for (index, port) in api_ports.iter().enumerate() {
+            apis.push(serve("api", index, flag("--listen", port.address()))?);
+        }
+        for index in 0..shape.process_servers {
             let mut flags = flag("--etcd-url", plan.locks.clone());
-            flags.extend(process_flags.iter().map(|flag| (*flag).to_owned()));
+            flags.extend_from_slice(&shape.process_flags);
             processes.push(serve("process", index, flags)?);
-            let flags = flag("--agent-listen", agent_ports[index].address());
-            agents.push(serve("agent", index, flags)?);
+        }
+        for (index, port) in agent_ports.iter().enumerate() {
+            agents.push(serve(
+                "agent",
+                index,
+                flag("--agent-listen", port.address()),
+            )?);
         }
         let drover = Drover::new(
             ground,
@@ -112,7 +127,7 @@ impl Cluster {
             _ports: api_ports.into_iter().chain(agent_ports).collect(),
         };
         cluster.wait_until_servers_are_ready().await?;
-        cluster.start_agents(runtime).await?;
+        cluster.start_agents(runtime, shape.agents).await?;
         Ok(cluster)
     }
 
@@ -151,8 +166,11 @@ impl Cluster {
         .await?
     }
 
-    async fn start_agents(&mut self, runtime: Runtime) -> Result<()> {
-        let asked = json!({ "name": "scenario", "maximumUses": AGENTS });
+    async fn start_agents(&mut self, runtime: Runtime, count: usize) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        let asked = json!({ "name": "scenario", "maximumUses": count });
         let reply = self
             .drover
             .api
@@ -160,7 +178,7 @@ impl Cluster {
             .await?;
         let token = reply.expect(201)?["token"].as_str().map(str::to_owned);
         let token = token.context("a new registration token is shown")?;
-        for index in 0..AGENTS {
+        for index in 0..count {
             self.agents.push(self.agent(index, runtime, &token)?);
         }
         self.wait_until_hosts_are_active().await
@@ -189,6 +207,7 @@ impl Cluster {
     /// When an agent has ended or a host does not come up.
     pub async fn wait_until_hosts_are_active(&mut self) -> Result<()> {
         let (agents, drover) = (&mut self.agents, &self.drover);
+        let count = agents.len();
         until("all hosts are active", START_WITHIN, || {
             let alive: Result<()> = agents.iter_mut().try_for_each(Process::ensure_running);
             async move {
@@ -196,7 +215,7 @@ impl Cluster {
                     return Ok(alive);
                 }
                 let hosts = drover.api.list("/v1/hosts?state=active").await?;
-                ensure!(hosts.len() == AGENTS, "{} hosts are active", hosts.len());
+                ensure!(hosts.len() == count, "{} hosts are active", hosts.len());
                 Ok(Ok(()))
             }
         })

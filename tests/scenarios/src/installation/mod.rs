@@ -19,12 +19,16 @@ mod cluster;
 mod drover;
 mod embedded;
 mod executables;
+mod fleet;
 mod in_docker;
+mod shape;
 
 pub use api::{Api, Reply, send};
 pub use cluster::Cluster;
 pub use drover::{Drover, id_of};
 pub use embedded::Embedded;
+pub use fleet::Fleet;
+pub use shape::Shape;
 
 /// What runs the containers of an installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

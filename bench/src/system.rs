@@ -1,0 +1,140 @@
+//! What is measured: Drover in either wiring, with simulated hosts.
+//!
+//! The cluster is one API server, one agent server and one or more process servers, on PostgreSQL
+//! that writes through to the disk (`fsync` and `synchronous_commit` are on, as by default), NATS
+//! and etcd, each an operating-system process of its own. The other wiring is `droverd standalone`
+//! on SQLite. In both, all hosts are one `droverd simulate`.
+
+use anyhow::{Context, Result};
+use drover_scenarios::installation::{Api, Cluster, Drover, Embedded, Fleet, Runtime, Shape};
+
+use crate::connection::Connection;
+
+/// PostgreSQL as somebody would run it for Drover on a small machine. The defaults are made for
+/// half a gigabyte of memory, and let dead rows gather up to a fifth of a table.
+const POSTGRES: [&str; 8] = [
+    "shared_buffers=512MB",
+    "max_wal_size=4GB",
+    "checkpoint_timeout=15min",
+    "autovacuum_naptime=5s",
+    "autovacuum_vacuum_scale_factor=0.02",
+    "autovacuum_vacuum_cost_limit=2000",
+    "shared_preload_libraries=pg_stat_statements",
+    "pg_stat_statements.track_utility=on",
+];
+
+/// An installation under measurement; gone when this is dropped.
+pub(crate) struct System {
+    /// Fleets of simulated hosts, first so that they are the first to go.
+    pub(crate) fleets: Vec<Fleet>,
+    pub(crate) wiring: Wiring,
+    key: String,
+}
+
+/// How it is put together.
+pub(crate) enum Wiring {
+    Cluster(Box<Cluster>),
+    Embedded(Box<Embedded>),
+}
+
+impl System {
+    /// A cluster with so many process servers, which are given these flags, and so many hosts.
+    pub(crate) async fn cluster(
+        process_servers: usize,
+        process_flags: &[&str],
+        hosts: usize,
+    ) -> Result<Self> {
+        let shape = Shape {
+            api_servers: 1,
+            process_servers,
+            agent_servers: 1,
+            agents: 0,
+            process_flags: process_flags
+                .iter()
+                .map(|flag| (*flag).to_owned())
+                .collect(),
+            postgres_settings: POSTGRES.map(str::to_owned).to_vec(),
+        };
+        let cluster = Cluster::of(Runtime::Simulated, &shape).await?;
+        let extension = "CREATE EXTENSION pg_stat_statements";
+        cluster.postgres.query(extension).await?;
+        Self::with_hosts(Wiring::Cluster(Box::new(cluster)), hosts).await
+    }
+
+    /// `droverd standalone` with so many hosts beside its own.
+    pub(crate) async fn embedded(hosts: usize) -> Result<Self> {
+        let embedded = Embedded::start(Runtime::Simulated).await?;
+        Self::with_hosts(Wiring::Embedded(Box::new(embedded)), hosts).await
+    }
+
+    async fn with_hosts(wiring: Wiring, hosts: usize) -> Result<Self> {
+        let key = std::fs::read_to_string(&wiring.drover().key_file)?;
+        let mut system = Self {
+            fleets: Vec::new(),
+            wiring,
+            key: key.trim().to_owned(),
+        };
+        system.add_hosts("sim", hosts).await?;
+        Ok(system)
+    }
+
+    /// Adds hosts in an operating-system process of their own.
+    pub(crate) async fn add_hosts(&mut self, name: &str, hosts: usize) -> Result<()> {
+        let fleet = Fleet::start(self.drover(), name, hosts).await?;
+        self.fleets.push(fleet);
+        Ok(())
+    }
+
+    pub(crate) fn drover(&self) -> &Drover {
+        self.wiring.drover()
+    }
+
+    pub(crate) fn api(&self) -> &Api {
+        &self.drover().api
+    }
+
+    /// The cluster, for what is measured on clusters only.
+    pub(crate) fn cluster_parts(&mut self) -> Result<&mut Cluster> {
+        match &mut self.wiring {
+            Wiring::Cluster(cluster) => Ok(cluster),
+            Wiring::Embedded(_) => anyhow::bail!("this is no cluster"),
+        }
+    }
+
+    /// A connection for requests that are to cost little.
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        let server = self.api().servers().first().context("an API server")?;
+        Connection::open(server, &self.key).await
+    }
+
+    /// The operating-system processes by the part that they are.
+    pub(crate) fn processes(&self) -> Result<Vec<(&'static str, Vec<u32>)>> {
+        let ids = |processes: &[drover_scenarios::process::Process]| {
+            processes.iter().map(|process| process.id()).collect()
+        };
+        let mut all = match &self.wiring {
+            Wiring::Embedded(embedded) => vec![("standalone", vec![embedded.droverd.id()])],
+            Wiring::Cluster(cluster) => vec![
+                ("api", ids(&cluster.api_servers)),
+                ("process", ids(&cluster.process_servers)),
+                ("agentServer", ids(&cluster.agent_servers)),
+                ("nats", vec![cluster.nats.id()]),
+                ("etcd", vec![cluster.etcd.id()]),
+                ("postgres", cluster.postgres.ids()?),
+            ],
+        };
+        let fleets = self.fleets.iter().map(|fleet| fleet.process.id());
+        all.push(("simulatedHosts", fleets.collect()));
+        all.push(("benchClient", vec![std::process::id()]));
+        Ok(all)
+    }
+}
+
+impl Wiring {
+    fn drover(&self) -> &Drover {
+        match self {
+            Self::Cluster(cluster) => &cluster.drover,
+            Self::Embedded(embedded) => &embedded.drover,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The workloads, a file each.
+
+pub(crate) mod create;
