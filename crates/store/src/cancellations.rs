@@ -33,14 +33,10 @@ impl Store {
             transaction.rollback().await?;
             return Ok(false);
         }
-        resource::Entity::insert(resource::Model::active(resource)?)
-            .on_conflict(resource::rewrite())
-            .exec_without_returning(&transaction)
-            .await?;
-        process::Entity::insert(process::Model::active(process)?)
-            .on_conflict(process::rewrite())
-            .exec_without_returning(&transaction)
-            .await?;
+        let rows = vec![resource::Model::active(resource)?];
+        dialect::rewrite::<resource::Entity>(&transaction, rows, resource::MOVING).await?;
+        let rows = vec![process::Model::active(process)?];
+        dialect::rewrite::<process::Entity>(&transaction, rows, process::CHANGING).await?;
         let passed = [(resource, std::slice::from_ref(passed))];
         changes::append(&transaction, passed.into_iter()).await?;
         transaction.commit().await?;

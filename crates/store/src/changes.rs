@@ -7,9 +7,7 @@ use drover_domain::resource::Version;
 use drover_domain::write::Passed;
 use drover_domain::{Resource, ResourceId, ResourceRef, State, Timestamp};
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
-};
+use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
 
 use crate::entities::change;
 use crate::{Store, StoreError, dialect};
@@ -145,12 +143,7 @@ pub(crate) async fn append<'a>(
     let rows: Vec<change::ActiveModel> = passed
         .flat_map(|(resource, passed)| passed.iter().map(move |passed| record(resource, *passed)))
         .collect();
-    if !rows.is_empty() {
-        change::Entity::insert_many(rows)
-            .exec_without_returning(transaction)
-            .await?;
-    }
-    Ok(())
+    Ok(dialect::insert::<change::Entity>(transaction, rows).await?)
 }
 
 fn record(resource: &Resource, passed: Passed) -> change::ActiveModel {

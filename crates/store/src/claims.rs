@@ -9,7 +9,9 @@ use drover_domain::{
 };
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+};
 
 use crate::entities::{process, readable, resource};
 use crate::{Store, StoreError, dialect};
@@ -75,9 +77,10 @@ impl Store {
         lease: Duration,
     ) -> Result<Vec<Option<Claimed>>, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
+        let backend = transaction.get_database_backend();
         let ids: BTreeSet<Uuid> = claims.iter().map(|claim| claim.process.uuid()).collect();
         let rows = process::Entity::find()
-            .filter(process::Column::Id.is_in(ids))
+            .filter(dialect::is_one_of(backend, process::Column::Id, ids))
             .filter(process::is_unfinished())
             .order_by_asc(process::Column::Id)
             .lock_exclusive()
@@ -104,12 +107,9 @@ impl Store {
             transaction.rollback().await?;
             return Ok(claims.iter().map(|_| None).collect());
         }
-        process::Entity::insert_many(rewritten)
-            .on_conflict(process::rewrite())
-            .exec_without_returning(&transaction)
-            .await?;
+        dialect::rewrite::<process::Entity>(&transaction, rewritten, process::CLAIMED).await?;
         let rows = resource::Entity::find()
-            .filter(resource::Column::Id.is_in(resources))
+            .filter(dialect::is_one_of(backend, resource::Column::Id, resources))
             .all(&transaction)
             .await?;
         transaction.commit().await?;
@@ -193,11 +193,13 @@ impl Store {
             return Ok(Vec::new());
         }
         let transaction = dialect::begin(&self.writer).await?;
+        let backend = transaction.get_database_backend();
+        let is_one_of = |ids: Vec<Uuid>| dialect::is_one_of(backend, process::Column::Id, ids);
         // An update alone would lock the rows in the order in which they lie on the disk.
         let asleep: Vec<Uuid> = process::Entity::find()
             .select_only()
             .column(process::Column::Id)
-            .filter(process::Column::Id.is_in(rows.iter().map(|(id, ..)| *id)))
+            .filter(is_one_of(rows.iter().map(|(id, ..)| *id).collect()))
             .filter(process::Column::Phase.eq(Phase::Waiting.as_str()))
             .filter(process::Column::RunAfter.gt(now.millis()))
             .order_by_asc(process::Column::Id)
@@ -207,7 +209,7 @@ impl Store {
             .await?;
         process::Entity::update_many()
             .col_expr(process::Column::RunAfter, Expr::value(now.millis()))
-            .filter(process::Column::Id.is_in(asleep))
+            .filter(is_one_of(asleep))
             .exec(&transaction)
             .await?;
         transaction.commit().await?;

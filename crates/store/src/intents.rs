@@ -6,7 +6,7 @@ use drover_domain::write::Intent;
 use drover_domain::{Process, ProcessId, ResourceId};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
 
@@ -89,7 +89,11 @@ pub(crate) async fn lock_resources(
     let rows: Vec<(Uuid, i64)> = resource::Entity::find()
         .select_only()
         .columns([resource::Column::Id, resource::Column::Version])
-        .filter(resource::Column::Id.is_in(ids))
+        .filter(dialect::is_one_of(
+            transaction.get_database_backend(),
+            resource::Column::Id,
+            ids,
+        ))
         .order_by_asc(resource::Column::Id)
         .lock_exclusive()
         .into_tuple()
@@ -116,7 +120,11 @@ pub(crate) async fn supersede(
         return Ok(HashMap::new());
     }
     let unfinished = process::Entity::find()
-        .filter(process::Column::ResourceId.is_in(changed))
+        .filter(dialect::is_one_of(
+            transaction.get_database_backend(),
+            process::Column::ResourceId,
+            changed,
+        ))
         .filter(process::is_unfinished())
         .order_by_asc(process::Column::Id)
         .lock_exclusive()
@@ -135,12 +143,7 @@ pub(crate) async fn supersede(
         ended_by.insert(newer.id, old.id);
         rows.push(process::Model::active(&old)?);
     }
-    if !rows.is_empty() {
-        process::Entity::insert_many(rows)
-            .on_conflict(process::rewrite())
-            .exec_without_returning(transaction)
-            .await?;
-    }
+    dialect::rewrite::<process::Entity>(transaction, rows, process::CHANGING).await?;
     Ok(ended_by)
 }
 
@@ -161,24 +164,13 @@ pub(crate) async fn insert(
         }
     }
     // What is new takes nobody's place: an id that is there already is refused by the database.
-    if !new.is_empty() {
-        resource::Entity::insert_many(new)
-            .exec_without_returning(transaction)
-            .await?;
-    }
-    if !changed.is_empty() {
-        resource::Entity::insert_many(changed)
-            .on_conflict(resource::rewrite())
-            .exec_without_returning(transaction)
-            .await?;
-    }
+    dialect::insert::<resource::Entity>(transaction, new).await?;
+    dialect::rewrite::<resource::Entity>(transaction, changed, resource::CHANGING).await?;
     let processes: Result<Vec<_>, _> = intents
         .iter()
         .map(|intent| process::Model::active(&intent.process))
         .collect();
-    process::Entity::insert_many(processes?)
-        .exec_without_returning(transaction)
-        .await?;
+    dialect::insert::<process::Entity>(transaction, processes?).await?;
     let passed = intents
         .iter()
         .map(|intent| (&intent.resource, intent.passed.as_slice()));

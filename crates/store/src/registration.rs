@@ -151,10 +151,8 @@ async fn use_token(
     status.uses += 1;
     token.version += 1;
     token.updated = now;
-    resource::Entity::insert(resource::Model::active(&token)?)
-        .on_conflict(resource::rewrite())
-        .exec_without_returning(transaction)
-        .await?;
+    let rows = vec![resource::Model::active(&token)?];
+    dialect::rewrite::<resource::Entity>(transaction, rows, resource::CHANGING).await?;
     let passed = [Passed {
         state: token.state,
         version: token.version,

@@ -11,14 +11,13 @@ use drover_domain::placement::HeldPort;
 use drover_domain::resource::{Capacity, Port, Protocol};
 use drover_domain::write::{ProcessWrite, ReservationChange};
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect,
 };
 
-use crate::StoreError;
 use crate::entities::{host_port, host_room, reservation};
+use crate::{StoreError, dialect};
 
 /// The rooms of the hosts that a batch touches, and what has become of them.
 #[derive(Default)]
@@ -49,8 +48,13 @@ impl Rooms {
         if containers.is_empty() {
             return Ok(Self::default());
         }
+        let backend = transaction.get_database_backend();
         let existing = reservation::Entity::find()
-            .filter(reservation::Column::ContainerId.is_in(containers))
+            .filter(dialect::is_one_of(
+                backend,
+                reservation::Column::ContainerId,
+                containers,
+            ))
             .all(transaction)
             .await?;
         let mut hosts: BTreeSet<Uuid> = existing.iter().map(|row| row.host_id).collect();
@@ -64,7 +68,11 @@ impl Rooms {
             }
         }
         let rooms = host_room::Entity::find()
-            .filter(host_room::Column::HostId.is_in(hosts))
+            .filter(dialect::is_one_of(
+                backend,
+                host_room::Column::HostId,
+                hosts,
+            ))
             .order_by_asc(host_room::Column::HostId)
             .lock_exclusive()
             .all(transaction)
@@ -72,7 +80,11 @@ impl Rooms {
         let mut held: HashMap<Uuid, Vec<(Uuid, HeldPort)>> = HashMap::new();
         if !with_ports.is_empty() {
             let rows = host_port::Entity::find()
-                .filter(host_port::Column::HostId.is_in(with_ports))
+                .filter(dialect::is_one_of(
+                    backend,
+                    host_port::Column::HostId,
+                    with_ports,
+                ))
                 .all(transaction)
                 .await?;
             for row in rows {
@@ -197,33 +209,17 @@ impl Rooms {
         if taken.is_empty() && self.released.is_empty() {
             return Ok(());
         }
-        if !taken.is_empty() {
-            let rows = taken.into_iter().map(|row| row.into_active_model());
-            reservation::Entity::insert_many(rows)
-                .exec_without_returning(transaction)
-                .await?;
-        }
-        if !ports.is_empty() {
-            let rows = ports.into_iter().map(|row| row.into_active_model());
-            host_port::Entity::insert_many(rows)
-                .exec_without_returning(transaction)
-                .await?;
-        }
-        if !self.rooms.is_empty() {
-            let rows = self.rooms.into_values().map(|row| row.into_active_model());
-            host_room::Entity::insert_many(rows)
-                .on_conflict(
-                    OnConflict::column(host_room::Column::HostId)
-                        .update_columns([
-                            host_room::Column::CpuMillisTaken,
-                            host_room::Column::MemoryMibTaken,
-                            host_room::Column::Containers,
-                        ])
-                        .to_owned(),
-                )
-                .exec_without_returning(transaction)
-                .await?;
-        }
+        let rows = taken.into_iter().map(|row| row.into_active_model());
+        dialect::insert::<reservation::Entity>(transaction, rows.collect()).await?;
+        let rows = ports.into_iter().map(|row| row.into_active_model());
+        dialect::insert::<host_port::Entity>(transaction, rows.collect()).await?;
+        let rows = self.rooms.into_values().map(|row| row.into_active_model());
+        let taken = [
+            host_room::Column::CpuMillisTaken,
+            host_room::Column::MemoryMibTaken,
+            host_room::Column::Containers,
+        ];
+        dialect::rewrite::<host_room::Entity>(transaction, rows.collect(), &taken).await?;
         Ok(())
     }
 }

@@ -127,10 +127,8 @@ impl Store {
             transaction.rollback().await?;
             return Ok(false);
         }
-        resource::Entity::insert(resource::Model::active(changed)?)
-            .on_conflict(resource::rewrite())
-            .exec_without_returning(&transaction)
-            .await?;
+        let rows = vec![resource::Model::active(changed)?];
+        dialect::rewrite::<resource::Entity>(&transaction, rows, resource::CHANGING).await?;
         let passed = [Passed {
             state: changed.state,
             version: changed.version,

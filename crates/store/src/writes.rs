@@ -15,8 +15,8 @@ use drover_domain::{Fence, Phase, ProcessId, ResourceId, State};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 
 use crate::entities::{process, resource};
@@ -100,15 +100,16 @@ async fn lock_owners(
     writes: &[ProcessWrite],
 ) -> Result<HashMap<ProcessId, Fence>, StoreError> {
     let ids: BTreeSet<Uuid> = writes.iter().map(|write| write.process.id.uuid()).collect();
-    let is_ours = process::Column::Id
-        .is_in(ids)
+    let backend = transaction.get_database_backend();
+    let is_ours = dialect::is_one_of(backend, process::Column::Id, ids)
         .and(process::Column::Phase.eq(Phase::Running.as_str()));
     let ended = children::resources(writes);
     let which = match ended.is_empty() {
         true => is_ours,
-        false => is_ours.or(process::Column::ResourceId
-            .is_in(ended)
-            .and(process::is_unfinished())),
+        false => is_ours.or(
+            dialect::is_one_of(backend, process::Column::ResourceId, ended)
+                .and(process::is_unfinished()),
+        ),
     };
     let rows: Vec<(Uuid, i64)> = process::Entity::find()
         .select_only()
@@ -141,12 +142,7 @@ async fn rewrite(
             kept.push(resource::Model::active(resource)?);
         }
     }
-    if !kept.is_empty() {
-        resource::Entity::insert_many(kept)
-            .on_conflict(resource::rewrite())
-            .exec_without_returning(transaction)
-            .await?;
-    }
+    dialect::rewrite::<resource::Entity>(transaction, kept, resource::MOVING).await?;
     if !purged.is_empty() {
         resource::Entity::delete_many()
             .filter(resource::Column::Id.is_in(purged))
@@ -157,21 +153,13 @@ async fn rewrite(
         .iter()
         .map(|write| process::Model::active(&write.process))
         .collect();
-    process::Entity::insert_many(processes?)
-        .on_conflict(process::rewrite())
-        .exec_without_returning(transaction)
-        .await?;
+    dialect::rewrite::<process::Entity>(transaction, processes?, process::CHANGING).await?;
     let successors: Result<Vec<_>, _> = writes
         .iter()
         .filter_map(|write| write.successor.as_ref())
         .map(process::Model::active)
         .collect();
-    let successors = successors?;
-    if !successors.is_empty() {
-        process::Entity::insert_many(successors)
-            .exec_without_returning(transaction)
-            .await?;
-    }
+    dialect::insert::<process::Entity>(transaction, successors?).await?;
     let passed = writes
         .iter()
         .filter_map(|write| {

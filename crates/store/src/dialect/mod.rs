@@ -1,5 +1,5 @@
-//! What differs between databases: how a transaction that writes begins, who may change the schema,
-//! and which change records a reader may go past.
+//! What differs between databases: how a transaction that writes begins, how many rows are written
+//! in one statement, who may change the schema, and which change records a reader may go past.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -7,6 +7,10 @@ use sea_orm::{
     EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
+
+mod rows;
+
+pub(crate) use rows::{insert, is_one_of, rewrite};
 
 use crate::Position;
 use crate::entities::change;

@@ -4,7 +4,7 @@ use drover_domain::process::{Cause, Priority};
 use drover_domain::{Fence, Process, ProcessId, ResourceId, ResourceRef, ServerId, Timestamp};
 use sea_orm::IntoActiveModel;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::Expr;
 
 use crate::StoreError;
 
@@ -128,22 +128,27 @@ impl TryFrom<Model> for Process {
     }
 }
 
-/// Inserts rows, or rewrites those that are there. Whoever calls it holds the locks of the rows and
-/// has checked their fences.
-pub(crate) fn rewrite() -> OnConflict {
-    OnConflict::column(Column::Id)
-        .update_columns([
-            Column::Phase,
-            Column::Journal,
-            Column::RunAfter,
-            Column::Fence,
-            Column::ServerId,
-            Column::SuccessorId,
-            Column::Failure,
-            Column::Message,
-            Column::WaitsFor,
-            Column::StartedAt,
-            Column::FinishedAt,
-        ])
-        .to_owned()
-}
+/// The columns that change after a process was accepted.
+pub(crate) const CHANGING: &[Column] = &[
+    Column::Phase,
+    Column::Journal,
+    Column::RunAfter,
+    Column::Fence,
+    Column::ServerId,
+    Column::SuccessorId,
+    Column::Failure,
+    Column::Message,
+    Column::WaitsFor,
+    Column::StartedAt,
+    Column::FinishedAt,
+];
+
+/// The columns that a claim changes.
+pub(crate) const CLAIMED: &[Column] = &[
+    Column::Phase,
+    Column::RunAfter,
+    Column::Fence,
+    Column::ServerId,
+    Column::WaitsFor,
+    Column::StartedAt,
+];

@@ -6,7 +6,6 @@ use drover_domain::resource::Details;
 use drover_domain::{Resource, ResourceId, Timestamp};
 use sea_orm::IntoActiveModel;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::OnConflict;
 
 use crate::StoreError;
 
@@ -102,22 +101,28 @@ impl TryFrom<Model> for Resource {
     }
 }
 
-/// Inserts rows, or rewrites those that are there: one statement for many updates, on any database.
-/// Whoever calls it holds the locks of the rows and has checked their versions.
-pub(crate) fn rewrite() -> OnConflict {
-    OnConflict::column(Column::Id)
-        .update_columns([
-            Column::Name,
-            Column::Description,
-            Column::Labels,
-            Column::Metadata,
-            Column::State,
-            Column::Version,
-            Column::HostId,
-            Column::UpdatedAt,
-            Column::RemovedAt,
-            Column::Spec,
-            Column::Status,
-        ])
-        .to_owned()
-}
+/// The columns that can change after a resource was made.
+pub(crate) const CHANGING: &[Column] = &[
+    Column::Name,
+    Column::Description,
+    Column::Labels,
+    Column::Metadata,
+    Column::State,
+    Column::Version,
+    Column::HostId,
+    Column::UpdatedAt,
+    Column::RemovedAt,
+    Column::Spec,
+    Column::Status,
+];
+
+/// The columns that a process changes: where the resource stands and what was seen of it. What was
+/// asked of it is not for a process to change.
+pub(crate) const MOVING: &[Column] = &[
+    Column::State,
+    Column::Version,
+    Column::HostId,
+    Column::UpdatedAt,
+    Column::RemovedAt,
+    Column::Status,
+];

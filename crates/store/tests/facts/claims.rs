@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use drover_domain::engine::Outcome;
+use drover_domain::engine::{Next, Outcome};
 use drover_domain::lifecycle::Request;
 use drover_domain::process::WaitsFor;
 use drover_domain::write::Written;
 use drover_domain::{Fence, Phase};
-use drover_store::{Claim, fresh};
+use drover_store::{Claim, Claimed, fresh};
 use futures::future::join_all;
 
 use crate::support::{LEASE, NOW, World, at, container, next_write, to_change, to_create};
@@ -72,8 +72,16 @@ async fn a_finished_process_is_never_claimed(world: World) {
     let done = world.finish(owned).await.process;
     let owned = world.claimed("failed", 1).await;
     let failure = drover_domain::engine::Failure::new("it will never work");
-    let (write, _) = next_write(&owned, Outcome::Fail(failure));
+    let (mut write, mut next) = next_write(&owned, Outcome::Fail(failure));
     world.commit(write.clone()).await;
+    while next == Next::Continue {
+        let undoing = Claimed {
+            process: write.process,
+            resource: owned.resource.clone(),
+        };
+        (write, next) = next_write(&undoing, Outcome::done());
+        world.commit(write.clone()).await;
+    }
     let owned = world.claimed("canceled", 1).await;
     world
         .accept(to_change(&owned.resource, Request::Remove))

@@ -180,12 +180,9 @@ async fn what_is_due_is_found_by_its_index_however_long_the_history(world: World
     store.close().await.unwrap();
     world.database.until_unused().await;
     let after = numbers(&world.database.texts(scans).await);
-    assert_eq!(
-        after,
-        // One scan for what runs and one for the rest, each time.
-        [before[0] + 24, before[1]],
-        "scans of index and table"
-    );
+    assert_eq!(after[1], before[1], "the table is never read as a whole");
+    // Each time at least one scan for each class of urgency and one for what runs.
+    assert!(after[0] >= before[0] + 48, "{before:?} {after:?}");
 }
 
 fn numbers(texts: &[String]) -> Vec<i64> {

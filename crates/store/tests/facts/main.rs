@@ -36,6 +36,7 @@ macro_rules! facts {
 }
 
 mod changes;
+mod children;
 mod claims;
 mod credentials;
 mod due;

@@ -1,0 +1,224 @@
+//! Many rows in one statement.
+//!
+//! A statement that lists its rows, `VALUES (…), (…), …`, has another text for each number of them:
+//! the database parses and plans thousands of parameters anew each time. PostgreSQL is handed one
+//! array a column instead, and one statement of one text serves any number of rows; it is prepared
+//! once a connection. An array of the driver holds no NULL, so a column that may be NULL marks it
+//! by a value that it never holds otherwise, and the statement turns that back.
+//!
+//! SQLite, for which a statement is a function call away, has its rows listed.
+
+use std::fmt::Write as _;
+
+use sea_orm::entity::prelude::Uuid;
+use sea_orm::sea_query::{
+    ArrayType, ColumnType, Expr, ExprTrait, IntoColumnRef, OnConflict, PgFunc,
+};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr,
+    EntityTrait, Iden, Iterable, PrimaryKeyToColumn, Statement, Value,
+};
+
+/// Stands for NULL in an array of texts. The API takes no such character.
+const NO_TEXT: &str = "\u{1}";
+
+/// Whether a column of ids is one of some.
+pub(crate) fn is_one_of<C>(
+    backend: DatabaseBackend,
+    column: C,
+    ids: impl IntoIterator<Item = Uuid>,
+) -> Expr
+where
+    C: ColumnTrait,
+{
+    match backend {
+        DatabaseBackend::Postgres => {
+            let ids = ids.into_iter().map(Value::from).collect();
+            let ids = Value::Array(ArrayType::Uuid, Some(Box::new(ids)));
+            let column = Expr::col(column.as_column_ref().into_column_ref());
+            column.eq(PgFunc::any(Expr::val(ids)))
+        }
+        _ => column.is_in(ids),
+    }
+}
+
+/// Inserts rows. All of them set the same columns.
+pub(crate) async fn insert<E>(
+    transaction: &DatabaseTransaction,
+    rows: Vec<E::ActiveModel>,
+) -> Result<(), DbErr>
+where
+    E: EntityTrait,
+    E::ActiveModel: Send,
+{
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if transaction.get_database_backend() != DatabaseBackend::Postgres {
+        E::insert_many(rows)
+            .exec_without_returning(transaction)
+            .await?;
+        return Ok(());
+    }
+    let columns: Vec<E::Column> = E::Column::iter()
+        .filter(|column| rows.iter().any(|row| !row.get(*column).is_not_set()))
+        .collect();
+    let mut text = format!("INSERT INTO \"{}\" (", E::default().table_name());
+    list(&mut text, &columns, |column| quoted(column));
+    text.push_str(") SELECT ");
+    list(&mut text, &columns, read_back);
+    push_unnest(&mut text, &columns);
+    run::<E>(transaction, text, &columns, rows).await
+}
+
+/// Rewrites some columns of rows that are there. Whoever calls it has locked the rows.
+pub(crate) async fn rewrite<E>(
+    transaction: &DatabaseTransaction,
+    rows: Vec<E::ActiveModel>,
+    changed: &[E::Column],
+) -> Result<(), DbErr>
+where
+    E: EntityTrait,
+    E::ActiveModel: Send,
+{
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let key: Vec<E::Column> = E::PrimaryKey::iter()
+        .map(PrimaryKeyToColumn::into_column)
+        .collect();
+    if transaction.get_database_backend() != DatabaseBackend::Postgres {
+        let rewrite = OnConflict::columns(key)
+            .update_columns(changed.iter().copied())
+            .to_owned();
+        E::insert_many(rows)
+            .on_conflict(rewrite)
+            .exec_without_returning(transaction)
+            .await?;
+        return Ok(());
+    }
+    let table = quoted_name(E::default().table_name());
+    let mut text = format!("UPDATE {table} SET ");
+    list(&mut text, changed, |column| {
+        format!("{} = {}", quoted(column), read_back(column))
+    });
+    let columns: Vec<E::Column> = key.iter().chain(changed).copied().collect();
+    push_unnest(&mut text, &columns);
+    for (index, column) in key.iter().enumerate() {
+        let joined = if index == 0 { "WHERE" } else { "AND" };
+        let column = quoted(column);
+        // Writing to a text cannot fail.
+        let _ = write!(text, " {joined} {table}.{column} = t.{column}");
+    }
+    run::<E>(transaction, text, &columns, rows).await
+}
+
+async fn run<E>(
+    transaction: &DatabaseTransaction,
+    text: String,
+    columns: &[E::Column],
+    rows: Vec<E::ActiveModel>,
+) -> Result<(), DbErr>
+where
+    E: EntityTrait,
+    E::ActiveModel: Send,
+{
+    let mut arrays: Vec<Vec<Value>> = vec![Vec::with_capacity(rows.len()); columns.len()];
+    for row in rows {
+        for (array, column) in arrays.iter_mut().zip(columns) {
+            let value = row.get(*column).into_value();
+            array.push(match value {
+                Some(value) if !is_null(&value) => value,
+                _ => absent(column)?,
+            });
+        }
+    }
+    let mut values = Vec::with_capacity(columns.len());
+    for (array, column) in arrays.into_iter().zip(columns) {
+        let (_, kind) = type_of(column)?;
+        values.push(Value::Array(kind, Some(Box::new(array))));
+    }
+    let statement = Statement::from_sql_and_values(DatabaseBackend::Postgres, text, values);
+    transaction.execute_raw(statement).await?;
+    Ok(())
+}
+
+/// ` FROM UNNEST($1::uuid[], …) AS t ("id", …)`.
+fn push_unnest<C: ColumnTrait>(text: &mut String, columns: &[C]) {
+    text.push_str(" FROM UNNEST(");
+    let mut number = 0;
+    list(text, columns, |column| {
+        number += 1;
+        let name = type_of(column).map_or("text", |(name, _)| name);
+        format!("${number}::{name}[]")
+    });
+    text.push_str(") AS t (");
+    list(text, columns, |column| quoted(column));
+    text.push(')');
+}
+
+/// A column of the arrays, with NULL where it is marked.
+fn read_back<C: ColumnTrait>(column: &C) -> String {
+    let name = quoted(column);
+    if !column.def().is_null() {
+        return format!("t.{name}");
+    }
+    let mark = match column.def().get_column_type() {
+        ColumnType::Uuid => format!("'{}'::uuid", Uuid::nil()),
+        ColumnType::BigInteger => format!("'{}'::bigint", i64::MIN),
+        _ => format!("'{NO_TEXT}'"),
+    };
+    format!("NULLIF(t.{name}, {mark})")
+}
+
+/// What stands for NULL in an array.
+fn absent<C: ColumnTrait>(column: &C) -> Result<Value, DbErr> {
+    match column.def().get_column_type() {
+        ColumnType::Uuid => Ok(Uuid::nil().into()),
+        ColumnType::BigInteger => Ok(i64::MIN.into()),
+        ColumnType::String(_) | ColumnType::Text => Ok(NO_TEXT.into()),
+        _ => Err(unknown(column)),
+    }
+}
+
+/// The type of a column in PostgreSQL, and the driver's name for arrays of it.
+fn type_of<C: ColumnTrait>(column: &C) -> Result<(&'static str, ArrayType), DbErr> {
+    match column.def().get_column_type() {
+        ColumnType::Uuid => Ok(("uuid", ArrayType::Uuid)),
+        ColumnType::String(_) | ColumnType::Text => Ok(("text", ArrayType::String)),
+        ColumnType::Json | ColumnType::JsonBinary => Ok(("jsonb", ArrayType::Json)),
+        ColumnType::BigInteger => Ok(("bigint", ArrayType::BigInt)),
+        ColumnType::Integer => Ok(("integer", ArrayType::Int)),
+        ColumnType::SmallInteger => Ok(("smallint", ArrayType::SmallInt)),
+        ColumnType::Boolean => Ok(("boolean", ArrayType::Bool)),
+        _ => Err(unknown(column)),
+    }
+}
+
+fn unknown<C: ColumnTrait>(column: &C) -> DbErr {
+    DbErr::Type(format!(
+        "the column {} is of a type that is not written in arrays",
+        quoted(column)
+    ))
+}
+
+fn is_null(value: &Value) -> bool {
+    *value == value.as_null()
+}
+
+fn list<C>(text: &mut String, columns: &[C], mut say: impl FnMut(&C) -> String) {
+    for (index, column) in columns.iter().enumerate() {
+        if index > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(&say(column));
+    }
+}
+
+fn quoted<C: Iden>(column: &C) -> String {
+    quoted_name(&column.unquoted())
+}
+
+fn quoted_name(name: &str) -> String {
+    format!("\"{name}\"")
+}
