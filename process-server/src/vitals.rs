@@ -19,6 +19,8 @@ use drover_store::clock::Clock;
 use drover_store::{Census, Claimed, Store};
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::caps::Sharer;
+
 /// The pause between two censuses, if they are quick.
 const PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause between two.
@@ -59,7 +61,11 @@ pub(crate) fn step_ended(step: Step, outcome: &Outcome, took: Duration) {
 }
 
 /// A process has to wait for its turn, since the share of its host or project is used up.
-pub(crate) fn turn_waited(sharer: &'static str) {
+pub(crate) fn turn_waited(sharer: Sharer) {
+    let sharer = match sharer {
+        Sharer::Host(_) => "host",
+        Sharer::Project(_) => "project",
+    };
     TURNS_WAITED.add([sharer], 1);
 }
 

@@ -1,6 +1,11 @@
 //! A scrape tells what was done. The recorder is that of the whole program, so this is the only
 //! test of its executable.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and its helpers stand outside of test functions"
+)]
+
 use axum::body::{Body, to_bytes};
 use axum::http::{Request as HttpRequest, header};
 use drover_domain::lifecycle::Request;
