@@ -4,10 +4,10 @@
 profile ?= dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check
+.PHONY: help run test check bench bench-quick
 
 help: ## Says what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: ## Starts Drover on this machine, with a container that works
 	@PROFILE=$(profile) scripts/run
@@ -17,3 +17,9 @@ test: ## Runs all tests, against real PostgreSQL, NATS, etcd and Docker
 
 check: ## Checks format, lints, documentation and the arrows between crates
 	@scripts/check
+
+bench: ## Measures Drover on this machine, in about ten minutes
+	@scripts/bench
+
+bench-quick: ## Measures a tenth of that, in under three minutes
+	@scripts/bench quick

@@ -17,6 +17,7 @@
 
 mod connect;
 mod link;
+mod meter;
 mod pending;
 mod problem;
 mod register;
@@ -40,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::timeout::TimeoutLayer;
 
+use meter::Meter;
 use sessions::Sessions;
 
 /// How an agent server behaves.
@@ -92,6 +94,7 @@ pub(crate) struct Shared {
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sessions: Sessions,
+    pub(crate) meter: Meter,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
 }
@@ -116,6 +119,7 @@ impl Server {
             bus: parts.bus,
             clock: parts.clock,
             sessions: Sessions::default(),
+            meter: Meter::new(),
             tasks: TaskTracker::new(),
             shutdown: shutdown.clone(),
         });

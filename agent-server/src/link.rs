@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use drover_metrics::CounterHandle;
 use drover_proto::v1::{AgentFrame, ServerFrame, server_frame};
 use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
 use prost::Message as _;
 use tokio::time::{Instant, timeout};
+
+use crate::meter::Meter;
 
 /// How long a frame may take to be written. An agent that does not read for so long is cut off.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,22 +37,28 @@ pub(crate) struct Receiver {
     stream: futures::stream::SplitStream<WebSocket>,
     silence: Duration,
     heard: Instant,
+    frames: CounterHandle,
 }
 
 /// The sending half.
 pub(crate) struct Sender {
     sink: SplitSink<WebSocket, Message>,
+    frames: CounterHandle,
 }
 
 /// Both halves of a connection whose other side may be silent for so long.
-pub(crate) fn split(socket: WebSocket, silence: Duration) -> (Sender, Receiver) {
+pub(crate) fn split(socket: WebSocket, silence: Duration, meter: &Meter) -> (Sender, Receiver) {
     let (sink, stream) = socket.split();
     (
-        Sender { sink },
+        Sender {
+            sink,
+            frames: meter.frames_out.clone(),
+        },
         Receiver {
             stream,
             silence,
             heard: Instant::now(),
+            frames: meter.frames_in.clone(),
         },
     )
 }
@@ -67,6 +76,7 @@ impl Receiver {
             self.heard = Instant::now();
             match message {
                 Message::Binary(bytes) => {
+                    self.frames.increment(1);
                     return AgentFrame::decode(bytes).map_err(|_| Ended::Unreadable);
                 }
                 Message::Text(_) => return Err(Ended::Unreadable),
@@ -85,6 +95,7 @@ impl Sender {
             content: Some(content),
         };
         let message = Message::Binary(frame.encode_to_vec().into());
+        self.frames.increment(1);
         match timeout(WRITE_TIMEOUT, self.sink.send(message)).await {
             Err(_) => Err(Ended::Stuck),
             Ok(sent) => sent.map_err(Ended::Failed),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use drover_agent_server::{Options, Parts, Server};
-use drover_bus::{NatsBus, NatsOptions};
+use drover_bus::{EventBus, NatsBus, NatsOptions};
 use drover_configuration::flags;
-use drover_store::clock::SystemClock;
+use drover_store::clock::{Clock, SystemClock};
 use drover_store::{Store, StoreOptions};
-use drover_telemetry::{logs, shutdown};
+use drover_telemetry::health::{self, Health};
+use drover_telemetry::{logs, metrics, shutdown};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -29,6 +30,9 @@ struct Arguments {
     #[command(flatten)]
     #[serde(flatten)]
     bus: flags::Bus,
+    #[command(flatten)]
+    #[serde(flatten)]
+    health: flags::Health,
 }
 
 #[tokio::main]
@@ -36,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let settings = drover_configuration::load(arguments.general.config.as_deref(), &arguments)?;
     logs::begin(settings.log_format, &settings.log)?;
+    let metrics = metrics::begin(SystemClock.now().millis())?;
     let shutdown = shutdown::on_signal().context("waiting for signals")?;
     let store = Store::connect(&StoreOptions::new(settings.database_url()?)).await?;
     let bus = NatsBus::connect(NatsOptions {
@@ -52,6 +57,24 @@ async fn main() -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         listener,
     };
-    Server::new(Options::default(), parts).run(shutdown).await?;
+    let health = health(&store, &parts.bus);
+    let server = Server::new(Options::default(), parts);
+    let served = async { Ok(server.run(shutdown.clone()).await?) };
+    let health_served = async {
+        let served = health::serve(health, metrics, settings.health_listen, shutdown.clone());
+        served.await.context("health cannot be served")
+    };
+    tokio::try_join!(served, health_served)?;
     Ok(store.close().await?)
+}
+
+/// Whether what the server needs is within reach.
+fn health(store: &Store, bus: &Arc<dyn EventBus>) -> Health {
+    let (store, bus) = (store.clone(), bus.clone());
+    Health::default()
+        .with("database", move || {
+            let store = store.clone();
+            async move { store.is_ready().await.unwrap_or(false) }
+        })
+        .with("bus", move || std::future::ready(bus.is_connected()))
 }

@@ -39,8 +39,9 @@ const SILENT_HEARTBEATS: u32 = 3;
 pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, socket: WebSocket) {
     let Identity { agent, host } = identity;
     let place = shared.sessions.enter(agent);
+    let _connected = shared.meter.connected();
     let silence = shared.options.heartbeat * SILENT_HEARTBEATS;
-    let (sender, receiver) = link::split(socket, silence);
+    let (sender, receiver) = link::split(socket, silence, &shared.meter);
     let mut session = Session {
         shared: &shared,
         identity,
@@ -154,6 +155,7 @@ impl Session<'_> {
         let command: Command = match decode_payload(&request.payload) {
             Ok(command) => command,
             Err(error) => {
+                self.shared.meter.commands_unsound.increment(1);
                 tracing::warn!(%error, envelope = %request.id, "unsound command dropped");
                 return Ok(());
             }
@@ -163,12 +165,15 @@ impl Session<'_> {
             self.pending
                 .add(command.id.clone(), request, Duration::from_millis(patience));
         if !is_added {
+            self.shared.meter.commands_dropped.increment(1);
             tracing::warn!(agent = %self.identity.agent, "too many commands wait, one dropped");
             return Ok(());
         }
         self.sender
             .send(server_frame::Content::Command(Box::new(command)))
-            .await
+            .await?;
+        self.shared.meter.commands_sent.increment(1);
+        Ok(())
     }
 
     /// Hands a reply to whoever asked. One that nobody asked for is dropped.
@@ -178,6 +183,7 @@ impl Session<'_> {
             true => self.pending.progress(&reply.command_id),
             false => self.pending.finish(&reply.command_id),
         };
+        self.shared.meter.replied(!requests.is_empty());
         if requests.is_empty() {
             tracing::debug!(agent = %self.identity.agent, "a reply that nobody waits for dropped");
         }
@@ -207,6 +213,7 @@ impl Session<'_> {
         answers: &mpsc::Sender<ReportAnswer>,
     ) {
         let Ok(permit) = permits.clone().try_acquire_owned() else {
+            self.shared.meter.reported(false);
             return;
         };
         let answers = answers.clone();
@@ -220,6 +227,7 @@ impl Session<'_> {
                 report: Some(report),
             };
             let settled = settle(&shared, host, &report).await;
+            shared.meter.reported(settled);
             let answer = ReportAnswer { report_id, settled };
             if answers.try_send(answer).is_err() {
                 tracing::debug!(%agent, "the agent was gone before its report was settled");

@@ -19,6 +19,7 @@ mod body;
 pub mod bootstrap;
 mod handlers;
 mod intents;
+mod meter;
 mod problem;
 mod query;
 mod representation;

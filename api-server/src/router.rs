@@ -13,6 +13,7 @@ use crate::authentication;
 use crate::handlers::{
     containers, health, index, lifecycles, processes, registration_tokens, resources, watch,
 };
+use crate::meter;
 use crate::problem::Problem;
 use crate::request_id;
 
@@ -50,6 +51,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             tracing::error!("a handler panicked");
             axum::response::IntoResponse::into_response(Problem::internal())
         }))
+        .layer(from_fn(meter::measure))
         .layer(from_fn(request_id::assign))
         .with_state(shared)
 }

@@ -17,6 +17,9 @@ use crate::system::{System, Wiring};
 /// The kernel tells of processor time in hundredths of a second, on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 
+/// The figure that tells how busy the machine was.
+pub(crate) const SHARE: &str = "cpu of all, share of the machine";
+
 const COUNTERS: &str = "SELECT json_build_object(
     'walBytes', pg_current_wal_lsn() - '0/0',
     'writeTransactions', pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
@@ -75,7 +78,7 @@ impl Reading {
         let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
         outcome.add("cpu of all, each", total.as_secs_f64() * 1e6 / count, "us");
         let share = total.as_secs_f64() / elapsed.as_secs_f64() / cores;
-        outcome.add("cpu of all, share of the machine", share * 100.0, "%");
+        outcome.add(SHARE, share * 100.0, "%");
         for (name, value) in &counters {
             let before = self.counters.get(name).copied().unwrap_or_default();
             outcome.add(format!("{name}, each"), (value - before) / count, "");

@@ -9,6 +9,11 @@
 //! | --- | --- |
 //! | `create` | W1: 10,000 containers at once: how many are accepted and come to run a second, how long each takes, and what each costs every part |
 //! | `create-embedded` | the same on `droverd standalone` |
+//! | `idle` | one container at a time: how long a person waits |
+//! | `stuck` | 20,000 processes wait for a dead host: what their neighbours notice |
+//! | `takeover` | a process server is killed with 1,000 containers under way: when they run |
+//! | `churn` | containers come, go and are purged: whether the database stays the size that it was |
+//! | `floors` | what PostgreSQL and etcd alone can do here, to read the others by |
 //!
 //! Everything is real but the containers: PostgreSQL with `fsync`, NATS, etcd, every service an
 //! operating-system process of its own, and hosts whose runtime keeps containers in memory
@@ -26,13 +31,13 @@ mod outcome;
 mod system;
 mod workloads;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use outcome::Outcome;
-use workloads::create;
+use workloads::{churn, create, floors, idle, stuck, takeover};
 
 /// Measures Drover on this machine
 #[derive(Parser)]
@@ -47,25 +52,116 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Workload {
+    /// Every workload, one after the other
+    All,
+    /// A tenth of every workload
+    Quick,
     /// Many containers at once, on a cluster
     Create(create::Size),
     /// Many containers at once, on one process
     CreateEmbedded(create::Size),
+    /// One container at a time
+    Idle(idle::Size),
+    /// Others beside processes that are stuck
+    Stuck(stuck::Size),
+    /// The death of a process server
+    Takeover(takeover::Size),
+    /// Containers that come and go
+    Churn(churn::Size),
+    /// The database and the lock service alone
+    Floors(floors::Size),
 }
 
 // One thread: what the benchmark uses is not there for what it measures.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let outcome = run(&arguments.workload).await?;
-    outcome.write(&arguments.results).await?;
-    outcome.print();
-    Ok(())
+    let workloads = match arguments.workload {
+        Workload::All => all()?,
+        Workload::Quick => quick(),
+        one => vec![one],
+    };
+    let mut failed = None;
+    for workload in &workloads {
+        match run(workload, &arguments.results).await {
+            Ok(outcome) => {
+                outcome.write(&arguments.results).await?;
+                outcome.print();
+            }
+            Err(error) if workloads.len() > 1 => {
+                outcome::print_failure(&error);
+                failed.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    failed.map_or(Ok(()), |error| {
+        Err(error.context("not all workloads could be run"))
+    })
 }
 
-async fn run(workload: &Workload) -> Result<Outcome> {
+async fn run(workload: &Workload, results: &Path) -> Result<Outcome> {
     match workload {
         Workload::Create(size) => create::on_cluster(*size).await,
         Workload::CreateEmbedded(size) => create::on_one_process(*size).await,
+        Workload::Idle(size) => idle::run(*size).await,
+        Workload::Stuck(size) => stuck::run(*size).await,
+        Workload::Takeover(size) => takeover::run(*size).await,
+        Workload::Churn(size) => churn::run(*size).await,
+        Workload::Floors(size) => floors::run(*size, results).await,
+        Workload::All | Workload::Quick => anyhow::bail!("one at a time"),
     }
+}
+
+/// Each at the size that it has by itself.
+fn all() -> Result<Vec<Workload>> {
+    let names = [
+        "create",
+        "create-embedded",
+        "idle",
+        "stuck",
+        "takeover",
+        "churn",
+        "floors",
+    ];
+    let parsed = names
+        .iter()
+        .map(|name| Arguments::try_parse_from(["drover-bench", name]));
+    let workloads: Result<_, _> = parsed.map(|parsed| Ok(parsed?.workload)).collect();
+    workloads
+}
+
+/// Small enough for under three minutes.
+fn quick() -> Vec<Workload> {
+    let create = create::Size {
+        containers: 1_000,
+        hosts: 20,
+        connections: 64,
+        watches: 1,
+    };
+    vec![
+        Workload::Create(create),
+        Workload::CreateEmbedded(create),
+        Workload::Idle(idle::Size {
+            containers: 60,
+            hosts: 20,
+        }),
+        Workload::Stuck(stuck::Size {
+            containers: 2_000,
+            hosts: 10,
+            rate: 50,
+            seconds: 8,
+        }),
+        Workload::Takeover(takeover::Size {
+            containers: 200,
+            hosts: 20,
+        }),
+        Workload::Churn(churn::Size {
+            rate: 50,
+            hosts: 10,
+            warm_up: 12,
+            seconds: 10,
+        }),
+        Workload::Floors(floors::Size { seconds: 1 }),
+    ]
 }

@@ -4,7 +4,7 @@
 //! the change log for each batch of changes, and this process a line of JSON for each change; both
 //! are part of what is measured, as in any installation that somebody looks at.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,10 @@ pub(crate) struct Seen {
     pub(crate) running: HashMap<String, Instant>,
     /// How often a container was seen to come to `running` from another state.
     pub(crate) runs: HashMap<String, u32>,
-    /// When a container was seen removed.
-    pub(crate) removed: HashMap<String, Instant>,
+    /// Containers that were removed, and not purged since.
+    pub(crate) removed: HashSet<String>,
+    /// Containers that were purged.
+    pub(crate) purged: HashSet<String>,
     /// Containers that ended in `error`.
     pub(crate) failed: Vec<String>,
     /// The lines of the watch.
@@ -52,7 +54,11 @@ impl Seen {
                 self.running.entry(line.id.to_owned()).or_insert(now);
             }
             "removed" => {
-                self.removed.entry(line.id.to_owned()).or_insert(now);
+                self.removed.insert(line.id.to_owned());
+            }
+            "purged" => {
+                self.removed.remove(line.id);
+                self.purged.insert(line.id.to_owned());
             }
             "error" => self.failed.push(line.id.to_owned()),
             _ => {}

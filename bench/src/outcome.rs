@@ -73,6 +73,19 @@ impl Outcome {
         self.figures = figures;
     }
 
+    /// The figures alone, by their names.
+    pub(crate) fn by_name(&self) -> Value {
+        let figures = self.figures.iter();
+        figures
+            .map(|figure| (figure.name.clone(), json!(figure.value)))
+            .collect()
+    }
+
+    /// What is for the file only.
+    pub(crate) fn details(&self) -> &Value {
+        &self.details
+    }
+
     /// Adds what is for the file only.
     pub(crate) fn detail(&mut self, name: &str, value: Value) {
         self.details[name] = value;
@@ -109,6 +122,12 @@ impl Outcome {
             );
         }
     }
+}
+
+/// Tells of a workload that could not be run, while others go on.
+#[expect(clippy::print_stdout, reason = "it stands where its table would")]
+pub(crate) fn print_failure(error: &anyhow::Error) {
+    println!("FAILED: {error:#}");
 }
 
 fn rounded(value: f64) -> String {

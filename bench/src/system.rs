@@ -12,7 +12,7 @@ use crate::connection::Connection;
 
 /// PostgreSQL as somebody would run it for Drover on a small machine. The defaults are made for
 /// half a gigabyte of memory, and let dead rows gather up to a fifth of a table.
-const POSTGRES: [&str; 8] = [
+pub(crate) const POSTGRES: [&str; 8] = [
     "shared_buffers=512MB",
     "max_wal_size=4GB",
     "checkpoint_timeout=15min",

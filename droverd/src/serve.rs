@@ -9,7 +9,7 @@ use drover_configuration::{Settings, flags};
 use drover_store::clock::{Clock, SystemClock};
 use drover_store::{Store, StoreOptions};
 use drover_telemetry::health::{self, Health};
-use drover_telemetry::shutdown;
+use drover_telemetry::{metrics, shutdown};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +67,7 @@ struct Wiring {
 
 pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("waiting for signals")?;
+    let metrics = metrics::begin(SystemClock.now().millis())?;
     let store = Store::connect(&StoreOptions::new(settings.database_url()?)).await?;
     let bus = NatsBus::connect(NatsOptions {
         servers: settings.nats_urls()?,
@@ -91,7 +92,7 @@ pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<()
     }
     let health_listen = wiring.settings.health_listen;
     let ending = shutdown.clone();
-    services.spawn(async move { Ok(health::serve(health, health_listen, ending).await?) });
+    services.spawn(async move { Ok(health::serve(health, metrics, health_listen, ending).await?) });
     drop(wiring);
     let mut failed = None;
     while let Some(ended) = services.join_next().await {

@@ -15,7 +15,7 @@ use drover_configuration::{Settings, flags};
 use drover_locks::MemoryLocks;
 use drover_store::clock::{Clock, SystemClock};
 use drover_store::{Store, StoreOptions};
-use drover_telemetry::{health, shutdown};
+use drover_telemetry::{health, metrics, shutdown};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,7 @@ pub(crate) struct Flags {
 
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("waiting for signals")?;
+    let metrics = metrics::begin(SystemClock.now().millis())?;
     wiring::make_data_dir(&settings.data_dir)?;
     let listener = wiring::listen(settings.listen).await?;
     let agent_listener = wiring::listen(settings.agent_listen).await?;
@@ -121,7 +122,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             Ok(agent.run(shutdown.clone()).await?)
         }),
         running.until_end("health", async {
-            Ok(health::serve(health, settings.health_listen, shutdown.clone()).await?)
+            Ok(health::serve(health, metrics, settings.health_listen, shutdown.clone()).await?)
         }),
         async {
             process.run(shutdown.clone()).await;

@@ -31,6 +31,8 @@ pub mod launch;
 mod reports;
 mod retention;
 mod steps;
+#[expect(dead_code, reason = "the engine is given the calls next")]
+mod vitals;
 mod waking;
 
 use std::sync::Arc;

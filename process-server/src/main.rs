@@ -7,9 +7,9 @@ use clap::Parser;
 use drover_bus::{NatsBus, NatsOptions};
 use drover_configuration::flags;
 use drover_process_server::{NoInterference, Parts, Server, SystemChance, launch};
-use drover_store::clock::SystemClock;
+use drover_store::clock::{Clock, SystemClock};
 use drover_store::{Store, StoreOptions};
-use drover_telemetry::{health, logs, shutdown};
+use drover_telemetry::{health, logs, metrics, shutdown};
 use serde::Serialize;
 
 /// Makes intents true.
@@ -41,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let settings = drover_configuration::load(arguments.general.config.as_deref(), &arguments)?;
     logs::begin(settings.log_format, &settings.log)?;
+    let metrics = metrics::begin(SystemClock.now().millis())?;
     let shutdown = shutdown::on_signal().context("waiting for signals")?;
     let store = Store::connect(&StoreOptions::new(settings.database_url()?)).await?;
     let bus = NatsBus::connect(NatsOptions {
@@ -60,7 +61,7 @@ async fn main() -> anyhow::Result<()> {
     let health = launch::health(&store, &parts.bus, &locks);
     let server = Server::new(launch::options(&settings)?, parts);
     let (served, ()) = tokio::join!(
-        health::serve(health, settings.health_listen, shutdown.clone()),
+        health::serve(health, metrics, settings.health_listen, shutdown.clone()),
         server.run(shutdown),
     );
     served.context("health cannot be served")?;

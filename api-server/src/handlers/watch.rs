@@ -14,6 +14,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use drover_bus::{Subscribe, Subscription};
 use drover_domain::ResourceId;
+use drover_metrics::Presence;
+use drover_metrics::table::API_WATCHES;
 use drover_store::{Change, ChangeFilter, Position, StoreError};
 use futures::Stream;
 use serde_json::json;
@@ -35,6 +37,7 @@ struct Watching {
     after: Position,
     told: Option<Subscription>,
     _permit: OwnedSemaphorePermit,
+    _counted: Presence,
 }
 
 pub(crate) async fn watch(
@@ -59,6 +62,7 @@ pub(crate) async fn watch(
         after,
         told,
         _permit: permit,
+        _counted: API_WATCHES.enter([]),
     };
     let body = Body::from_stream(changes(watching));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())

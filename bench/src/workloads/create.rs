@@ -27,6 +27,9 @@ pub(crate) struct Size {
     /// How many connections create at the same time
     #[arg(long, default_value_t = 64)]
     pub(crate) connections: usize,
+    /// How many watches follow; one is needed to see, the others tell what a watch costs
+    #[arg(long, default_value_t = 1)]
+    pub(crate) watches: usize,
 }
 
 /// On a cluster.
@@ -46,12 +49,16 @@ async fn run(name: &'static str, system: &System, size: Size) -> Result<Outcome>
         containers,
         hosts,
         connections,
+        watches,
     } = size;
     let parameters = json!({
-        "containers": containers, "hosts": hosts, "connections": connections
+        "containers": containers, "hosts": hosts, "connections": connections,
+        "watches": watches,
     });
     let mut outcome = Outcome::of(name, parameters);
     let observer = Observer::begin(system.api()).await?;
+    let others = (1..watches).map(|_| Observer::begin(system.api()));
+    let others = futures::future::try_join_all(others).await?;
     let spec = container(&json!({}));
     create_all(system, &spec, WARM_UP, connections).await?;
     let warm = |wanted| {
@@ -69,6 +76,7 @@ async fn run(name: &'static str, system: &System, size: Size) -> Result<Outcome>
         .await;
     reading.end(system, containers, &mut outcome).await?;
     waited?;
+    drop(others);
 
     let seen = observer.seen();
     ensure!(seen.failed.is_empty(), "{} failed", seen.failed.len());
@@ -102,8 +110,8 @@ async fn run(name: &'static str, system: &System, size: Size) -> Result<Outcome>
     let lines = (seen.lines - lines) as f64 / count;
     head.add("changes, each", lines, "");
     for fleet in &system.fleets {
-        let memory = resident_kib(fleet.process.id()) / fleet.hosts as f64;
-        head.add("memory of a simulated host", memory, "KiB");
+        let memory = resident_kib(fleet.process.id()) / 1024.0;
+        head.add("memory of all simulated hosts", memory, "MiB");
     }
     outcome.put_before(head);
     Ok(outcome)

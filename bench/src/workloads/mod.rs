@@ -1,3 +1,8 @@
 //! The workloads, a file each.
 
+pub(crate) mod churn;
 pub(crate) mod create;
+pub(crate) mod floors;
+pub(crate) mod idle;
+pub(crate) mod stuck;
+pub(crate) mod takeover;

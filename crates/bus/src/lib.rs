@@ -17,6 +17,7 @@ mod announce;
 pub mod conformance;
 mod inbox;
 mod memory;
+mod meter;
 mod nats;
 mod nats_options;
 mod subject;
@@ -24,6 +25,7 @@ mod subject;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use drover_metrics::CounterHandle;
 use drover_proto::v1::Envelope;
 use prost::Message;
 use tokio::sync::mpsc;
@@ -82,17 +84,31 @@ pub trait EventBus: Send + Sync + 'static {
 /// Envelopes as they arrive. Ends when the bus is closed for good; dropping it unsubscribes.
 pub struct Subscription {
     receiver: mpsc::Receiver<Envelope>,
+    received: CounterHandle,
 }
 
 impl Subscription {
     /// A subscription that yields what is sent to the channel.
     pub fn new(receiver: mpsc::Receiver<Envelope>) -> Self {
-        Self { receiver }
+        Self {
+            receiver,
+            received: CounterHandle::noop(),
+        }
+    }
+
+    /// The same, whose envelopes are counted.
+    fn counted(to: &Subscribe, receiver: mpsc::Receiver<Envelope>) -> Self {
+        Self {
+            receiver,
+            received: meter::received(to.topic()),
+        }
     }
 
     /// The next envelope; none once the bus is closed. Safe to cancel.
     pub async fn next(&mut self) -> Option<Envelope> {
-        self.receiver.recv().await
+        let envelope = self.receiver.recv().await?;
+        self.received.increment(1);
+        Some(envelope)
     }
 }
 

@@ -22,6 +22,7 @@ use rand::RngExt;
 use tokio::sync::mpsc;
 
 use crate::inbox::{Answer, Inbox};
+use crate::meter::Meter;
 use crate::{BusError, EventBus, Subject, Subscribe, Subscription, check_size};
 
 /// Envelopes that a subscription holds before it loses some.
@@ -39,6 +40,7 @@ pub struct MemoryBus {
 struct Shared {
     directory: Mutex<Directory>,
     inbox: Inbox,
+    meter: Meter,
     dropped: AtomicU64,
     queue: usize,
 }
@@ -54,6 +56,7 @@ impl MemoryBus {
         let shared = Shared {
             directory: Mutex::new(Directory::new()),
             inbox: Inbox::new(),
+            meter: Meter::new(),
             dropped: AtomicU64::new(0),
             queue: queue.max(1),
         };
@@ -77,7 +80,9 @@ impl MemoryBus {
 
     fn send(&self, subject: &Subject, envelope: Envelope) -> Reach {
         let reach = self.directory().deliver(subject, envelope);
+        self.shared.meter.published(subject);
         if reach.dropped > 0 {
+            self.shared.meter.dropped(reach.dropped);
             let total = self
                 .shared
                 .dropped
@@ -91,29 +96,8 @@ impl MemoryBus {
         }
         reach
     }
-}
 
-impl Default for MemoryBus {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[async_trait]
-impl EventBus for MemoryBus {
-    async fn publish(&self, subject: &Subject, envelope: Envelope) -> Result<(), BusError> {
-        check_size(&envelope)?;
-        self.send(subject, envelope);
-        Ok(())
-    }
-
-    async fn subscribe(&self, to: Subscribe) -> Result<Subscription, BusError> {
-        let (sender, receiver) = mpsc::channel(self.shared.queue);
-        self.directory().add(to, sender);
-        Ok(Subscription::new(receiver))
-    }
-
-    async fn request(
+    async fn ask(
         &self,
         subject: &Subject,
         mut envelope: Envelope,
@@ -133,6 +117,39 @@ impl EventBus for MemoryBus {
             Ok(Answer::Disconnected) => Err(BusError::Disconnected { source: None }),
             Err(_) => Err(BusError::TimedOut(timeout)),
         }
+    }
+}
+
+impl Default for MemoryBus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl EventBus for MemoryBus {
+    async fn publish(&self, subject: &Subject, envelope: Envelope) -> Result<(), BusError> {
+        check_size(&envelope)?;
+        self.send(subject, envelope);
+        Ok(())
+    }
+
+    async fn subscribe(&self, to: Subscribe) -> Result<Subscription, BusError> {
+        let (sender, receiver) = mpsc::channel(self.shared.queue);
+        let subscription = Subscription::counted(&to, receiver);
+        self.directory().add(to, sender);
+        Ok(subscription)
+    }
+
+    async fn request(
+        &self,
+        subject: &Subject,
+        envelope: Envelope,
+        timeout: Duration,
+        progress: Option<mpsc::Sender<Envelope>>,
+    ) -> Result<Envelope, BusError> {
+        let asking = self.ask(subject, envelope, timeout, progress);
+        self.shared.meter.measure(asking).await
     }
 
     async fn answer(&self, request: &Envelope, answer: Envelope) -> Result<(), BusError> {

@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::inbox::{Answer, Inbox};
+use crate::meter::Meter;
 use crate::nats_options::{NatsOptions, addresses, connect_options};
 use crate::{BusError, EventBus, Subject, Subscribe, Subscription, check_size};
 
@@ -49,6 +50,7 @@ const HAND_OVER: usize = 64;
 pub struct NatsBus {
     client: Client,
     inbox: Arc<Inbox>,
+    meter: Meter,
     dropped: Arc<AtomicU64>,
     closing: CancellationToken,
     _close_on_drop: DropGuard,
@@ -64,10 +66,12 @@ impl NatsBus {
         let addresses = addresses(&options)?;
         let inbox = Arc::new(Inbox::new());
         let dropped = Arc::new(AtomicU64::new(0));
+        let meter = Meter::new();
         let (up, mut is_up) = watch::channel(false);
         let watcher = Arc::new(Watcher {
             up,
             inbox: Arc::clone(&inbox),
+            meter: meter.clone(),
             dropped: Arc::clone(&dropped),
         });
         let client = connect_options(&options)
@@ -94,6 +98,7 @@ impl NatsBus {
         Ok(Self {
             client,
             inbox,
+            meter,
             dropped,
             _close_on_drop: closing.clone().drop_guard(),
             closing,
@@ -149,7 +154,9 @@ impl NatsBus {
 #[async_trait]
 impl EventBus for NatsBus {
     async fn publish(&self, subject: &Subject, envelope: Envelope) -> Result<(), BusError> {
-        self.send(subject.to_string(), None, &envelope).await
+        let sent = self.send(subject.to_string(), None, &envelope).await;
+        self.meter.sent(subject, &sent);
+        sent
     }
 
     async fn subscribe(&self, to: Subscribe) -> Result<Subscription, BusError> {
@@ -174,7 +181,7 @@ impl EventBus for NatsBus {
         }
         let (sender, receiver) = mpsc::channel(HAND_OVER);
         tokio::spawn(forward(subscriber, sender, self.closing.clone()));
-        Ok(Subscription::new(receiver))
+        Ok(Subscription::counted(&to, receiver))
     }
 
     async fn request(
@@ -189,17 +196,23 @@ impl EventBus for NatsBus {
             let address = awaited.address().to_owned();
             envelope.reply_to.clone_from(&address);
             envelope.set_kind(Kind::Request);
-            self.send(subject.to_string(), Some(address), &envelope)
-                .await?;
+            let sent = self
+                .send(subject.to_string(), Some(address), &envelope)
+                .await;
+            self.meter.sent(subject, &sent);
+            sent?;
             match awaited.answer().await {
                 Answer::Reply(envelope) => Ok(*envelope),
                 Answer::NobodyListens => Err(BusError::NobodyListens(subject.to_string())),
                 Answer::Disconnected => Err(BusError::Disconnected { source: None }),
             }
         };
-        tokio::time::timeout(timeout, asking)
-            .await
-            .unwrap_or(Err(BusError::TimedOut(timeout)))
+        let bounded = async {
+            tokio::time::timeout(timeout, asking)
+                .await
+                .unwrap_or(Err(BusError::TimedOut(timeout)))
+        };
+        self.meter.measure(bounded).await
     }
 
     async fn answer(&self, request: &Envelope, answer: Envelope) -> Result<(), BusError> {
@@ -218,6 +231,7 @@ impl EventBus for NatsBus {
 struct Watcher {
     up: watch::Sender<bool>,
     inbox: Arc<Inbox>,
+    meter: Meter,
     dropped: Arc<AtomicU64>,
 }
 
@@ -236,6 +250,7 @@ impl Watcher {
                 );
             }
             Event::SlowConsumer(subscription) => {
+                self.meter.dropped(1);
                 let total = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
                 tracing::debug!(subscription, total, "a slow subscriber lost an envelope");
             }

@@ -7,6 +7,20 @@ use drover_domain::{ProcessId, ResourceId};
 /// The queue group of the process servers.
 const PROCESS_SERVERS: &str = "process-servers";
 
+/// What every subject begins with.
+const PREFIX: &str = "drover.v1.";
+
+/// What subjects can be about: the part that follows the prefix.
+pub(crate) const TOPICS: [&str; 5] = ["process", "ended", "changed", "host", "report"];
+
+/// The topic of a subject or pattern.
+fn topic(subject: &str) -> &'static str {
+    let rest = subject.strip_prefix(PREFIX).unwrap_or(subject);
+    let first = rest.split('.').next();
+    let known = TOPICS.iter().find(|topic| Some(**topic) == first);
+    known.copied().unwrap_or("other")
+}
+
 /// The address of an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subject(String);
@@ -40,6 +54,11 @@ impl Subject {
     /// The subject as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What it is about.
+    pub(crate) fn topic(&self) -> &'static str {
+        topic(&self.0)
     }
 }
 
@@ -102,6 +121,11 @@ impl Subscribe {
         &self.pattern
     }
 
+    /// What it is about.
+    pub(crate) fn topic(&self) -> &'static str {
+        topic(&self.pattern)
+    }
+
     /// The queue group, where only one of its members is to receive each envelope.
     pub fn group(&self) -> Option<&'static str> {
         self.group
@@ -124,6 +148,22 @@ impl Subscribe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_subject_is_about_a_topic_of_its_own() {
+        let id = ProcessId::new(uuid::Uuid::from_u128(1));
+        let host = ResourceId::new(uuid::Uuid::from_u128(1));
+        let subjects = [
+            Subject::process_ready(id),
+            Subject::process_ended(id),
+            Subject::changed(),
+            Subject::host_command(host),
+            Subject::host_report(host),
+        ];
+        assert_eq!(subjects.each_ref().map(Subject::topic), TOPICS);
+        assert_eq!(Subscribe::host_commands(host).topic(), "host");
+        assert_eq!(Subscribe::host_reports().topic(), "report");
+    }
 
     #[test]
     fn a_star_stands_for_exactly_one_part() {

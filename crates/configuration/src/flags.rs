@@ -27,10 +27,10 @@ pub struct General {
     pub log_format: Option<Format>,
 }
 
-/// Where health is served.
+/// Where health and metrics are served.
 #[derive(Args, Clone, Serialize)]
 pub struct Health {
-    /// Where /healthz and /readyz of the whole program are; 127.0.0.1:9090 if absent
+    /// Where /healthz, /readyz and /metrics of the whole program are; 127.0.0.1:9090 if absent
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_listen: Option<SocketAddr>,

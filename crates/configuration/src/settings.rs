@@ -19,8 +19,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the agent server listens.
     pub agent_listen: SocketAddr,
-    /// Where `/healthz` and `/readyz` of the whole program are; port 9090 of this machine if absent,
-    /// unless somebody else has it.
+    /// Where `/healthz`, `/readyz` and `/metrics` of the whole program are; port 9090 of this machine
+    /// if absent, unless somebody else has it.
     pub health_listen: Option<SocketAddr>,
     /// The database of a cluster: `postgres://…`.
     pub database_url: Option<String>,

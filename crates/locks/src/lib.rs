@@ -26,6 +26,7 @@ pub mod conformance;
 mod etcd;
 mod guard;
 mod memory;
+mod meter;
 
 use async_trait::async_trait;
 use drover_domain::ResourceRef;

@@ -12,6 +12,7 @@ use drover_domain::{Fence, ResourceRef};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::meter::Meter;
 use crate::{Acquisition, Guard, LockError, LockManager};
 
 /// A lock manager for one process. Clones are the same manager and the same session.
@@ -19,6 +20,7 @@ use crate::{Acquisition, Guard, LockError, LockManager};
 pub struct MemoryLocks {
     table: Arc<Mutex<Table>>,
     session: Arc<Mutex<Session>>,
+    meter: Meter,
 }
 
 /// What one server holds its locks by.
@@ -72,6 +74,7 @@ impl MemoryLocks {
             std::mem::replace(&mut *session, table.open_session())
         };
         lost.lost.cancel();
+        self.meter.session_lost();
     }
 
     fn on(table: Arc<Mutex<Table>>) -> Self {
@@ -79,20 +82,26 @@ impl MemoryLocks {
         Self {
             table,
             session: Arc::new(Mutex::new(session)),
+            meter: Meter::new(),
         }
+    }
+
+    fn take(&self, resources: &[ResourceRef]) -> Vec<Acquisition> {
+        let mut table = lock(&self.table);
+        let session = lock(&self.session);
+        table.take_back();
+        resources
+            .iter()
+            .map(|resource| table.take(*resource, &session))
+            .collect()
     }
 }
 
 #[async_trait]
 impl LockManager for MemoryLocks {
     async fn acquire(&self, resources: &[ResourceRef]) -> Result<Vec<Acquisition>, LockError> {
-        let mut table = lock(&self.table);
-        let session = lock(&self.session);
-        table.take_back();
-        Ok(resources
-            .iter()
-            .map(|resource| table.take(*resource, &session))
-            .collect())
+        let taking = async { Ok(self.take(resources)) };
+        self.meter.measure(resources.len(), taking).await
     }
 
     fn is_connected(&self) -> bool {

@@ -9,6 +9,7 @@ use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use tracing::log::LevelFilter;
 
 use crate::group::Group;
+use crate::tally::Tally;
 use crate::{Store, StoreError, dialect, intents, writes};
 
 /// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
@@ -80,23 +81,33 @@ impl Store {
             let both = connect_postgres(options).await?;
             (both.clone(), both, POSTGRES_LANES)
         };
-        let for_intents = writer.clone();
-        let for_writes = writer.clone();
+        let for_intents = (writer.clone(), Tally::of("intents"));
+        let for_writes = (writer.clone(), Tally::of("writes"));
         Ok(Self {
             intents: Group::start(
+                "intents",
                 lanes,
                 |intent: &Intent| intent.resource.id,
                 move |batch| {
-                    let database = for_intents.clone();
-                    async move { intents::accept(&database, &batch).await }
+                    let (database, tally) = for_intents.clone();
+                    async move {
+                        let accepted = intents::accept(&database, &batch).await;
+                        tally.count(&batch, &accepted);
+                        accepted
+                    }
                 },
             ),
             writes: Group::start(
+                "writes",
                 lanes,
                 |write: &ProcessWrite| write.process.id,
                 move |batch| {
-                    let database = for_writes.clone();
-                    async move { writes::commit(&database, &batch).await }
+                    let (database, tally) = for_writes.clone();
+                    async move {
+                        let written = writes::commit(&database, &batch).await;
+                        tally.count(&batch, &written);
+                        written
+                    }
                 },
             ),
             writer,

@@ -16,8 +16,10 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use drover_metrics::table::{STORE_BATCH, STORE_BATCHES_REFUSED, STORE_FLUSH_SECONDS};
+use drover_metrics::{CounterHandle, HistogramHandle};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::StoreError;
@@ -32,6 +34,24 @@ const QUEUE: usize = 4_096;
 
 type Answer<R> = oneshot::Sender<Result<R, StoreError>>;
 type Gathered<T, R> = Arc<Mutex<mpsc::Receiver<(T, Answer<R>)>>>;
+
+/// What is measured of a group.
+#[derive(Clone)]
+struct Gauges {
+    items: HistogramHandle,
+    flush_seconds: HistogramHandle,
+    refused: CounterHandle,
+}
+
+impl Gauges {
+    fn of(group: &'static str) -> Self {
+        Self {
+            items: STORE_BATCH.of([group]),
+            flush_seconds: STORE_FLUSH_SECONDS.of([group]),
+            refused: STORE_BATCHES_REFUSED.of([group]),
+        }
+    }
+}
 
 /// Gathers items of one kind.
 pub(crate) struct Group<T, R> {
@@ -53,8 +73,13 @@ where
 {
     /// Starts so many lanes that hand batches to `flush`. They end when the last clone of the group
     /// is dropped. `subject` tells what an item is about; `flush` answers each item of the batch,
-    /// in order.
-    pub(crate) fn start<S, F, Flushed>(lanes: usize, subject: fn(&T) -> S, flush: F) -> Self
+    /// in order. Metrics bear the `name`.
+    pub(crate) fn start<S, F, Flushed>(
+        name: &'static str,
+        lanes: usize,
+        subject: fn(&T) -> S,
+        flush: F,
+    ) -> Self
     where
         S: Eq + Hash + 'static,
         F: Fn(Vec<T>) -> Flushed + Clone + Send + Sync + 'static,
@@ -62,8 +87,10 @@ where
     {
         let (queue, gathered) = mpsc::channel(QUEUE);
         let gathered = Arc::new(Mutex::new(gathered));
+        let gauges = Gauges::of(name);
         for _ in 0..lanes {
-            tokio::spawn(run_lane(gathered.clone(), subject, flush.clone()));
+            let lane = run_lane(gathered.clone(), subject, flush.clone(), gauges.clone());
+            tokio::spawn(lane);
         }
         Self { queue }
     }
@@ -79,8 +106,12 @@ where
     }
 }
 
-async fn run_lane<T, R, S, F, Flushed>(gathered: Gathered<T, R>, subject: fn(&T) -> S, flush: F)
-where
+async fn run_lane<T, R, S, F, Flushed>(
+    gathered: Gathered<T, R>,
+    subject: fn(&T) -> S,
+    flush: F,
+    gauges: Gauges,
+) where
     T: Clone,
     S: Eq + Hash,
     F: Fn(Vec<T>) -> Flushed,
@@ -94,7 +125,7 @@ where
         }
         while !batch.is_empty() {
             let later = batch.split_off(apart(&batch, subject));
-            flush_and_answer(batch, &flush).await;
+            flush_and_answer(batch, &flush, &gauges).await;
             batch = later;
         }
     }
@@ -109,14 +140,18 @@ fn apart<T, A, S: Eq + Hash>(batch: &[(T, A)], subject: fn(&T) -> S) -> usize {
         .unwrap_or(batch.len())
 }
 
-async fn flush_and_answer<T, R, F, Flushed>(batch: Vec<(T, Answer<R>)>, flush: &F)
+async fn flush_and_answer<T, R, F, Flushed>(batch: Vec<(T, Answer<R>)>, flush: &F, gauges: &Gauges)
 where
     T: Clone,
     F: Fn(Vec<T>) -> Flushed,
     Flushed: Future<Output = Result<Vec<R>, StoreError>>,
 {
     let (items, answers): (Vec<T>, Vec<Answer<R>>) = batch.into_iter().unzip();
-    match within_bound(flush(items.clone())).await {
+    gauges.items.record(items.len() as f64);
+    let began = Instant::now();
+    let flushed = within_bound(flush(items.clone())).await;
+    gauges.flush_seconds.record(began.elapsed());
+    match flushed {
         Ok(outcomes) => {
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // Whoever asked may have gone; what was committed stays committed.
@@ -129,6 +164,7 @@ where
             }
         }
         Err(error) => {
+            gauges.refused.increment(1);
             tracing::warn!(%error, items = items.len(), "batch refused, tried one by one");
             for (item, answer) in items.into_iter().zip(answers) {
                 let outcome = within_bound(flush(vec![item]))
@@ -161,6 +197,7 @@ mod tests {
         let flushes = Arc::new(AtomicUsize::new(0));
         let counter = flushes.clone();
         let group = Group::start(
+            "tests",
             1,
             |item| *item,
             move |batch: Vec<usize>| {
@@ -181,6 +218,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_refused_spoils_nothing_for_the_others() {
         let group = Group::start(
+            "tests",
             1,
             |item| *item,
             |batch: Vec<usize>| async move {
@@ -199,6 +237,7 @@ mod tests {
     #[tokio::test]
     async fn items_about_one_subject_never_share_a_batch() {
         let group = Group::start(
+            "tests",
             1,
             |item| item % 10,
             |batch: Vec<usize>| async move {

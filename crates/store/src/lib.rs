@@ -20,6 +20,7 @@
 //! in and comes out are the types of the [domain](drover_domain).
 
 mod cancellations;
+mod census;
 mod changes;
 mod children;
 mod claims;
@@ -39,11 +40,13 @@ mod registration;
 mod reservations;
 mod resources;
 mod retention;
+mod tally;
 mod writes;
 
 use drover_domain::write::{Intent, ProcessWrite, Written};
 use sea_orm::DatabaseConnection;
 
+pub use census::Census;
 pub use changes::{Change, ChangeFilter, Position, UnknownPosition};
 pub use children::Children;
 pub use claims::{Claim, Claimed, Ready, WOKEN_AT_ONCE};

@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Metrics;
+
 type Checking = Pin<Box<dyn Future<Output = bool> + Send>>;
 type Check = Arc<dyn Fn() -> Checking + Send + Sync>;
 
@@ -50,13 +52,26 @@ impl Health {
 /// Where health is served if nobody says otherwise.
 const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 
-/// Serves health on an address of its own until `shutdown`. Where none was asked for, that is port
-/// 9090 of this machine, unless somebody else has it.
+/// Serves health and metrics on an address of their own until `shutdown`. Where none was asked for,
+/// that is port 9090 of this machine, unless somebody else has it.
 ///
 /// # Errors
 /// When the address that was asked for cannot be listened on.
 pub async fn serve(
     health: Health,
+    metrics: Metrics,
+    asked: Option<SocketAddr>,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    let router = health.router().merge(metrics.clone().router());
+    tokio::select! {
+        served = serve_router(router, asked, shutdown) => served,
+        never = metrics.keep_up() => match never {},
+    }
+}
+
+async fn serve_router(
+    router: Router,
     asked: Option<SocketAddr>,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
@@ -69,7 +84,7 @@ pub async fn serve(
         }
         Err(error) => return Err(error),
     };
-    axum::serve(listener, health.router())
+    axum::serve(listener, router)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
 }

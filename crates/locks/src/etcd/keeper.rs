@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::EtcdOptions;
 use super::session::{OpenError, Session};
 use super::wire::{Failure, Wire};
+use crate::meter::Meter;
 use crate::{EpochSource, LockError};
 
 /// The pause after the first failure to open a session; it doubles from there on.
@@ -77,6 +78,7 @@ pub(super) struct Keeper {
     wire: Arc<Wire>,
     epochs: Arc<dyn EpochSource>,
     tasks: TaskTracker,
+    meter: Meter,
     standing: watch::Sender<Standing>,
 }
 
@@ -86,6 +88,7 @@ impl Keeper {
         wire: Arc<Wire>,
         epochs: Arc<dyn EpochSource>,
         tasks: TaskTracker,
+        meter: Meter,
     ) -> (Self, watch::Receiver<Standing>) {
         let (standing, receiver) = watch::channel(Standing::default());
         let keeper = Self {
@@ -93,6 +96,7 @@ impl Keeper {
             wire,
             epochs,
             tasks,
+            meter,
             standing,
         };
         (keeper, receiver)
@@ -145,6 +149,7 @@ impl Keeper {
             }
             return true;
         }
+        self.meter.session_lost();
         tracing::warn!(lease, reason = %end, "lost the lock session, and every lock with it");
         let (wire, lifetime) = (Arc::clone(&self.wire), self.options.lease);
         self.tasks

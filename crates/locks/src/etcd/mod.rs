@@ -52,6 +52,7 @@ use self::flusher::Flusher;
 use self::keeper::{Keeper, Standing};
 use self::queue::Take;
 use self::wire::Wire;
+use crate::meter::Meter;
 use crate::{Acquisition, EpochSource, LockError, LockManager};
 
 /// Calls of `acquire` that may wait for the flusher to take note of them.
@@ -113,6 +114,7 @@ pub struct EtcdLocks {
     asks: mpsc::Sender<Vec<Take>>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    meter: Meter,
     _stop_on_drop: DropGuard,
 }
 
@@ -131,7 +133,14 @@ impl EtcdLocks {
         let (asks, asked) = mpsc::channel(ASKS);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let patience = options.timeout;
-        let (keeper, mut standing) = Keeper::new(options, Arc::clone(&wire), epochs, tasks.clone());
+        let meter = Meter::new();
+        let (keeper, mut standing) = Keeper::new(
+            options,
+            Arc::clone(&wire),
+            epochs,
+            tasks.clone(),
+            meter.clone(),
+        );
         let flusher = Flusher::new(Arc::clone(&wire), standing.clone(), asked);
         tasks.spawn(keeper.run(stop.clone()));
         tasks.spawn(flusher.run(stop.clone()));
@@ -142,6 +151,7 @@ impl EtcdLocks {
             standing,
             asks,
             tasks,
+            meter,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
         })
@@ -154,11 +164,8 @@ impl EtcdLocks {
         self.tasks.close();
         self.tasks.wait().await;
     }
-}
 
-#[async_trait]
-impl LockManager for EtcdLocks {
-    async fn acquire(&self, resources: &[ResourceRef]) -> Result<Vec<Acquisition>, LockError> {
+    async fn take(&self, resources: &[ResourceRef]) -> Result<Vec<Acquisition>, LockError> {
         self.standing.borrow().ensure_open()?;
         if !self.wire.is_reachable() {
             return Err(LockError::Unreachable { source: None });
@@ -188,6 +195,14 @@ impl LockManager for EtcdLocks {
             Ok(answer) => answer,
             Err(elapsed) => Err(unreachable(elapsed)),
         }
+    }
+}
+
+#[async_trait]
+impl LockManager for EtcdLocks {
+    async fn acquire(&self, resources: &[ResourceRef]) -> Result<Vec<Acquisition>, LockError> {
+        let taking = self.take(resources);
+        self.meter.measure(resources.len(), taking).await
     }
 
     fn is_connected(&self) -> bool {

@@ -35,6 +35,7 @@ macro_rules! facts {
     };
 }
 
+mod census;
 mod changes;
 mod children;
 mod claims;

@@ -112,6 +112,7 @@ impl Cluster {
             ground,
             api_ports.iter().map(Port::url).collect(),
             agent_ports.iter().map(Port::url).collect(),
+            health.iter().map(Port::url).collect(),
             data_dir.join("operator.key"),
         )?;
         let mut cluster = Self {

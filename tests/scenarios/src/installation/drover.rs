@@ -21,6 +21,8 @@ pub struct Drover {
     pub api: Api,
     /// Where agents connect.
     pub agent_servers: Vec<String>,
+    /// Where each of its programs tells its health and its metrics.
+    pub health: Vec<String>,
     /// Where the operator's key was written.
     pub key_file: PathBuf,
     pub(super) engine: Option<Engine>,
@@ -36,6 +38,7 @@ impl Drover {
         ground: Ground,
         servers: Vec<String>,
         agent_servers: Vec<String>,
+        health: Vec<String>,
         key_file: PathBuf,
     ) -> Result<Self> {
         let Ground {
@@ -50,6 +53,7 @@ impl Drover {
         Ok(Self {
             api: Api::new(servers, key.trim())?,
             agent_servers,
+            health,
             key_file,
             engine,
             label,

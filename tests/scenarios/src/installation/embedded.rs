@@ -54,7 +54,13 @@ impl Embedded {
             }
         })
         .await??;
-        let drover = Drover::new(ground, vec![ports[0].url()], vec![ports[1].url()], key_file)?;
+        let drover = Drover::new(
+            ground,
+            vec![ports[0].url()],
+            vec![ports[1].url()],
+            vec![ports[2].url()],
+            key_file,
+        )?;
         let mut embedded = Self {
             droverd,
             data_dir,

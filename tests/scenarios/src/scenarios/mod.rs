@@ -9,6 +9,7 @@ pub mod command_line;
 pub mod failures;
 pub mod intents;
 pub mod lifecycle;
+pub mod metrics;
 pub mod placement;
 pub mod refusals;
 pub mod tokens;

@@ -1,0 +1,156 @@
+//! What `/metrics` tells of the work that was done, taken together from all programs.
+
+use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
+use serde_json::json;
+
+use super::SOON;
+use crate::facts;
+use crate::http;
+use crate::installation::Drover;
+use crate::until::until;
+
+/// All facts of this theme.
+pub async fn hold(drover: &Drover) {
+    facts![
+        drover;
+        a_container_that_ran_is_told_by_every_part_that_it_went_through,
+        what_waits_is_counted_and_told_for_how_long,
+        every_program_tells_which_version_it_is_and_nothing_of_the_fleet,
+    ]
+    .hold()
+    .await;
+}
+
+/// What the programs of an installation tell at one time.
+struct Scrape {
+    texts: Vec<String>,
+}
+
+impl Scrape {
+    /// Asks every program.
+    async fn take(drover: &Drover) -> Result<Self> {
+        let client = http::client()?;
+        let scrapes = drover.health.iter().map(|program| {
+            let request = client.get(format!("{program}/metrics"));
+            async move {
+                let answer = request.send().await?.error_for_status()?;
+                answer.text().await
+            }
+        });
+        let texts = try_join_all(scrapes).await.context("asking for metrics")?;
+        Ok(Self { texts })
+    }
+
+    /// The values of all series of a metric whose labels hold all of these.
+    fn values(&self, metric: &str, labels: &[&str]) -> impl Iterator<Item = f64> {
+        let lines = self.texts.iter().flat_map(|text| text.lines());
+        lines.filter_map(move |line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let rest = series.strip_prefix(metric)?;
+            let is_it = rest.is_empty() || rest.starts_with('{');
+            let fits = labels.iter().all(|label| rest.contains(label));
+            value.parse().ok().filter(|_| is_it && fits)
+        })
+    }
+
+    fn sum(&self, metric: &str, labels: &[&str]) -> f64 {
+        self.values(metric, labels).sum()
+    }
+}
+
+async fn a_container_that_ran_is_told_by_every_part_that_it_went_through(
+    drover: &Drover,
+) -> Result<()> {
+    let before = Scrape::take(drover).await?;
+    let id = drover.run(json!({ "name": "measured" }), SOON).await?;
+    // What was committed is counted a moment later than it is seen.
+    until("the metrics tell of it", SOON, || async {
+        let after = Scrape::take(drover).await?;
+        let grown = |metric: &str, labels: &[&str]| {
+            let growth = after.sum(metric, labels) - before.sum(metric, labels);
+            ensure!(growth >= 1.0, "{metric}{labels:?} has grown by {growth}");
+            Ok(growth)
+        };
+        grown(
+            "drover_api_requests_total",
+            &[
+                r#"method="POST""#,
+                r#"route="/v1/containers""#,
+                r#"status="2xx""#,
+            ],
+        )?;
+        grown(
+            "drover_store_items_total",
+            &[r#"group="intents""#, r#"outcome="committed""#],
+        )?;
+        grown("drover_store_rows_written_total", &[r#"table="process""#])?;
+        grown("drover_locks_total", &[r#"outcome="acquired""#])?;
+        grown("drover_claims_total", &[r#"outcome="won""#])?;
+        grown("drover_queue_latency_seconds_count", &[])?;
+        grown("drover_bus_published_total", &[r#"topic="process""#])?;
+        grown("drover_agent_commands_total", &[r#"outcome="sent""#])?;
+        grown("drover_agent_replies_total", &[r#"outcome="delivered""#])?;
+        grown(
+            "drover_bus_request_duration_seconds_count",
+            &[r#"outcome="replied""#],
+        )?;
+        for step in ["place", "create-on-host", "start-on-host"] {
+            let step = format!(r#"step="{step}""#);
+            grown("drover_steps_total", &[&step, r#"outcome="done""#])?;
+        }
+        for request in ["create", "start"] {
+            let request = format!(r#"request="{request}""#);
+            let ended = [r#"resource_type="container""#, &request, r#"phase="done""#];
+            grown("drover_processes_ended_total", &ended)?;
+            grown("drover_process_duration_seconds_count", &[&request])?;
+        }
+        let hosts = drover.api.list("/v1/hosts").await?.len();
+        let connected = after.sum("drover_agents_connected", &[]);
+        ensure!(
+            connected >= hosts as f64,
+            "{connected} agents of {hosts} hosts are connected"
+        );
+        let is_told = after.texts.iter().any(|text| text.contains(&id));
+        ensure!(!is_told, "its id is told");
+        Ok(())
+    })
+    .await
+}
+
+async fn what_waits_is_counted_and_told_for_how_long(drover: &Drover) -> Result<()> {
+    let too_much = json!({ "memoryMiB": 4_000_000 });
+    let id = drover.create(json!({ "resources": too_much })).await?;
+    let kind = [r#"phase="waiting""#, r#"request="create""#];
+    until("what waits is counted", SOON, || async {
+        let scrape = Scrape::take(drover).await?;
+        let most = scrape.values("drover_processes", &kind).fold(0.0, f64::max);
+        let oldest = scrape
+            .values("drover_oldest_process_age_seconds", &kind)
+            .fold(0.0, f64::max);
+        ensure!(most >= 1.0 && oldest > 0.0, "{most} wait, since {oldest} s");
+        Ok(())
+    })
+    .await?;
+    drover.act(&id, "remove").await.map(drop)
+}
+
+async fn every_program_tells_which_version_it_is_and_nothing_of_the_fleet(
+    drover: &Drover,
+) -> Result<()> {
+    let scrape = Scrape::take(drover).await?;
+    let version = format!(
+        r#"drover_build_info{{version="{}"}} 1"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    let hosts = drover.api.list("/v1/hosts").await?;
+    for text in &scrape.texts {
+        ensure!(text.contains(&version), "no {version} in {text}");
+        ensure!(text.contains("drover_start_time_seconds 1"), "{text}");
+        for host in &hosts {
+            let id = host["id"].as_str().context("a host has an id")?;
+            ensure!(!text.contains(id), "the id of a host is told: {text}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,539 @@
+//! The agents of a simulation: they carry out commands on their machines and report what they see.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drover_bus::{EventBus, Subject};
+use drover_domain::{Fence, ResourceId, ResourceRef};
+use drover_proto::v1::command::Action;
+use drover_proto::v1::failure::Code;
+use drover_proto::v1::{
+    Command, Envelope, Failure, HostFacts, HostReport, Inventory, Pong, Reply, Report,
+    ReportAnswer, envelope, reply, report,
+};
+use drover_proto::{decode_payload, name};
+use prost::Message;
+
+use crate::bus::SimBus;
+use crate::faults::Planted;
+use crate::kernel::{Kernel, Owner, Slot};
+use crate::locks::short;
+use crate::machine::{Books, Entry, Host};
+
+/// How long an agent server waits for a report to be settled.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Nobody waits so long for a turn: whoever is in line is passed on to or dies.
+const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+
+/// The agents of all hosts. Clones are the same.
+#[derive(Clone)]
+pub struct Agents {
+    kernel: Kernel,
+    bus: SimBus,
+    planted: Planted,
+    ids: Arc<[ResourceId]>,
+    hosts: Arc<Mutex<Vec<Host>>>,
+}
+
+/// A command that was admitted.
+struct Order {
+    id: String,
+    resource: ResourceRef,
+    fence: Fence,
+    action: Action,
+    /// How long its sender waits, and since when.
+    patience: Duration,
+    came: drover_domain::Timestamp,
+}
+
+impl Agents {
+    /// Agents of hosts with these ids, not connected yet.
+    pub fn new(kernel: Kernel, bus: SimBus, planted: Planted, ids: Arc<[ResourceId]>) -> Self {
+        let hosts = ids.iter().map(|_| Host::default()).collect();
+        Self {
+            kernel,
+            bus,
+            planted,
+            ids,
+            hosts: Arc::new(Mutex::new(hosts)),
+        }
+    }
+
+    /// The hosts as they are. Not to be held over an await.
+    pub fn hosts(&self) -> MutexGuard<'_, Vec<Host>> {
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ids of the hosts.
+    pub fn ids(&self) -> &[ResourceId] {
+        &self.ids
+    }
+
+    /// The number of the host that a subject is about.
+    pub fn of_subject(&self, subject: &Subject) -> Option<usize> {
+        let is_meant = |id: &ResourceId| Subject::host_command(*id) == *subject;
+        self.ids.iter().position(is_meant)
+    }
+
+    fn owner(&self, host: usize) -> Owner {
+        Owner::Agent(host, self.hosts()[host].life)
+    }
+
+    fn log(&self, host: usize, event: impl AsRef<str>) {
+        let label = self.kernel.name('h', self.ids[host].uuid());
+        self.kernel.log(&label, event);
+    }
+
+    /// Starts the agent of a host, which then connects and reports.
+    pub fn start(&self, host: usize) {
+        let agents = self.clone();
+        self.kernel.spawn(self.owner(host), async move {
+            agents.report_for_ever(host).await;
+        });
+        self.connect(host);
+    }
+
+    /// An agent connects: it is to tell everything anew, and others are told that it is there.
+    pub fn connect(&self, host: usize) {
+        {
+            let mut hosts = self.hosts();
+            hosts[host].is_connected = true;
+            hosts[host].books.ask_for_inventory();
+        }
+        self.log(host, "connects");
+        let bus = self.bus.clone();
+        let id = self.ids[host];
+        let resource = ResourceRef {
+            resource_type: drover_domain::ResourceType::Host,
+            id,
+        };
+        self.kernel.spawn(Owner::World, async move {
+            let envelope = Envelope {
+                name: name::HOST_CONNECTED.to_owned(),
+                resource: Some(resource.into()),
+                ..Envelope::default()
+            };
+            drop(bus.publish(&Subject::host_report(id), envelope).await);
+        });
+    }
+
+    /// The connection of an agent breaks.
+    pub fn disconnect(&self, host: usize) {
+        self.log(host, "is cut off");
+        self.hosts()[host].is_connected = false;
+    }
+
+    /// A container ends by itself, if one runs.
+    pub fn let_one_exit(&self, host: usize) {
+        let running: Vec<ResourceId> = {
+            let hosts = self.hosts();
+            let is_running = |id: &ResourceId| {
+                let made = hosts[host].machine.get(id);
+                made.is_some_and(|made| {
+                    made.state == drover_proto::v1::seen_container::State::Running
+                })
+            };
+            let ids = hosts[host].machine.keys().copied();
+            ids.filter(is_running).collect()
+        };
+        let Some(id) = self.kernel.chance(|random| random.pick(&running).copied()) else {
+            return;
+        };
+        self.hosts()[host].stop(id, 3);
+        self.log(host, format!("sees {id} end by itself"));
+        let place = self.line_up(host, id);
+        let agents = self.clone();
+        self.kernel.spawn(self.owner(host), async move {
+            agents.turn(place).await;
+            {
+                let mut hosts = agents.hosts();
+                let seen = hosts[host].seen(id);
+                hosts[host].books.observed(id, seen);
+            }
+            agents.pass_on(host, id);
+        });
+    }
+
+    /// Whether no agent has anything in hand or left to tell.
+    pub fn are_idle(&self) -> bool {
+        self.hosts().iter().all(|host| {
+            let books = &host.books;
+            books.lines.is_empty() && books.pending.is_empty() && books.inventory.is_none()
+        })
+    }
+
+    /// A command has come.
+    pub fn arrive(&self, host: usize, request: Envelope) {
+        if request.name != name::AGENT_COMMAND || !self.hosts()[host].is_connected {
+            return;
+        }
+        let Ok(command) = decode_payload::<Command>(&request.payload) else {
+            return;
+        };
+        let Some(order) = understand(command, self.kernel.now()) else {
+            return;
+        };
+        let admitted = self.admit(host, &order);
+        match admitted {
+            Some(reply) => self.answer(host, vec![request], reply),
+            None if self.is_begun(host, &order.id, &request) => {}
+            None => {
+                let place = self.line_up(host, order.resource.id);
+                let agents = self.clone();
+                self.kernel.spawn(self.owner(host), async move {
+                    agents.carry_out(host, order, place).await;
+                });
+            }
+        }
+    }
+
+    /// Looks at the fence and at what is remembered; the answer, if there is one already.
+    fn admit(&self, host: usize, order: &Order) -> Option<Reply> {
+        let mut hosts = self.hosts();
+        let books = &mut hosts[host].books;
+        let highest = books.fences.entry(order.resource).or_insert(order.fence);
+        if order.fence < *highest && !self.planted.agents_ignore_fences {
+            let highest = *highest;
+            drop(hosts);
+            self.log(host, format!("refuses {}", order.describe()));
+            return Some(stale(order, highest));
+        }
+        *highest = (*highest).max(order.fence);
+        match books.entries.get(&order.id) {
+            Some(Entry::Finished(reply)) => Some(reply.as_ref().clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether a command is in hand already; who asks waits for it too. If not, it is from now on.
+    fn is_begun(&self, host: usize, id: &str, request: &Envelope) -> bool {
+        let mut hosts = self.hosts();
+        let entries = &mut hosts[host].books.entries;
+        match entries.get_mut(id) {
+            Some(Entry::InFlight(waiting)) => {
+                waiting.push(request.clone());
+                true
+            }
+            _ => {
+                entries.insert(id.to_owned(), Entry::InFlight(vec![request.clone()]));
+                false
+            }
+        }
+    }
+
+    /// A place in the line of a container; none if it is our turn.
+    fn line_up(&self, host: usize, id: ResourceId) -> Option<Slot> {
+        let slot = self.kernel.slot();
+        let mut hosts = self.hosts();
+        match hosts[host].books.lines.get_mut(&id) {
+            Some(line) => {
+                line.push_back(slot.number());
+                drop(hosts);
+                Some(slot)
+            }
+            None => {
+                hosts[host].books.lines.insert(id, VecDeque::new());
+                drop(hosts);
+                None
+            }
+        }
+    }
+
+    async fn turn(&self, place: Option<Slot>) {
+        if let Some(slot) = place {
+            slot.take(FOR_EVER).await;
+        }
+    }
+
+    fn pass_on(&self, host: usize, id: ResourceId) {
+        let next = {
+            let mut hosts = self.hosts();
+            let lines = &mut hosts[host].books.lines;
+            let next = lines.get_mut(&id).and_then(VecDeque::pop_front);
+            if next.is_none() {
+                lines.remove(&id);
+            }
+            next
+        };
+        if let Some(slot) = next {
+            self.kernel.put(slot, Envelope::default());
+        }
+    }
+
+    async fn carry_out(&self, host: usize, order: Order, place: Option<Slot>) {
+        self.turn(place).await;
+        let reply = match self.unwanted(host, &order) {
+            Some(reply) => reply,
+            None => self.act(host, &order).await,
+        };
+        let waiting = {
+            let mut hosts = self.hosts();
+            let books = &mut hosts[host].books;
+            if let Some(reply::Result::Container(seen)) = &reply.result {
+                books.replied(order.resource.id, seen, order.is_to_end());
+            }
+            let finished = match &reply.result {
+                Some(reply::Result::Inventory(_)) => books.entries.remove(&order.id),
+                _ => {
+                    let finished = Entry::Finished(Box::new(reply.clone()));
+                    books.entries.insert(order.id.clone(), finished)
+                }
+            };
+            match finished {
+                Some(Entry::InFlight(waiting)) => waiting,
+                _ => Vec::new(),
+            }
+        };
+        self.answer(host, waiting, reply);
+        self.pass_on(host, order.resource.id);
+    }
+
+    /// Why a command is not carried out now that its turn has come.
+    fn unwanted(&self, host: usize, order: &Order) -> Option<Reply> {
+        let hosts = self.hosts();
+        let highest = hosts[host].books.fences.get(&order.resource).copied()?;
+        drop(hosts);
+        if order.fence < highest && !self.planted.agents_ignore_fences {
+            self.log(host, format!("refuses in its turn {}", order.describe()));
+            return Some(stale(order, highest));
+        }
+        if order.came.until(self.kernel.now()) >= order.patience {
+            self.log(host, format!("is too late for {}", order.describe()));
+            return Some(failed(order, Code::Unavailable, "its time was over"));
+        }
+        None
+    }
+
+    /// Acts, which takes a while: the effect comes somewhere in the middle.
+    async fn act(&self, host: usize, order: &Order) -> Reply {
+        let plan = self.kernel.plan();
+        let (before, after, fails) = self.kernel.chance(|random| {
+            let longest = match plan.is_calm || !random.happens(0.1) {
+                true => Duration::from_millis(200),
+                false => plan.longest_delay,
+            };
+            let before = random.between(Duration::ZERO, longest);
+            let after = random.between(Duration::ZERO, longest / 4);
+            (before, after, random.happens(plan.failure))
+        });
+        self.kernel.sleep(before).await;
+        if fails && order.is_change() {
+            self.log(host, format!("fails {}", order.describe()));
+            return failed(order, Code::Runtime, "the runtime of the host failed");
+        }
+        let result = self.effect(host, order);
+        self.log(host, format!("does {}", order.describe()));
+        self.kernel.sleep(after).await;
+        match result {
+            Some(reply::Result::Container(_)) => {
+                let seen = self.hosts()[host].seen(order.resource.id);
+                done(order, reply::Result::Container(seen))
+            }
+            Some(result) => done(order, result),
+            None => failed(order, Code::NotFound, "there is no such container"),
+        }
+    }
+
+    /// What changes on the machine; none if the container is not there and would have to be.
+    fn effect(&self, host: usize, order: &Order) -> Option<reply::Result> {
+        let (id, fence) = (order.resource.id, order.fence);
+        let mut hosts = self.hosts();
+        let changed = &mut hosts[host];
+        if order.is_change() {
+            let obeyed = changed.obeyed.entry(id).or_default();
+            if fence < *obeyed {
+                let obeyed = short(*obeyed);
+                drop(hosts);
+                self.kernel.violate(format!(
+                    "an agent has carried out {} after one under {obeyed}",
+                    order.describe()
+                ));
+                return None;
+            }
+            *obeyed = fence;
+        }
+        match &order.action {
+            Action::CreateContainer(_) => changed.create(id, fence),
+            Action::StartContainer(_) => {
+                if !changed.start(id, fence) {
+                    return None;
+                }
+            }
+            Action::StopContainer(_) => {
+                if !changed.machine.contains_key(&id) {
+                    return None;
+                }
+                changed.stop(id, 143);
+            }
+            Action::RemoveContainer(_) => {
+                changed.machine.remove(&id);
+            }
+            Action::TakeInventory(_) => return Some(reply::Result::Inventory(inventory(changed))),
+            Action::Ping(_) => return Some(reply::Result::Pong(Pong {})),
+            Action::InspectContainer(_) => {}
+        }
+        Some(reply::Result::Container(changed.seen(id)))
+    }
+
+    fn answer(&self, host: usize, requests: Vec<Envelope>, reply: Reply) {
+        if !self.hosts()[host].is_connected {
+            return;
+        }
+        for request in requests {
+            let bus = self.bus.clone();
+            let answer = Envelope {
+                kind: envelope::Kind::Reply.into(),
+                name: name::AGENT_COMMAND.to_owned(),
+                payload: reply.encode_to_vec(),
+                ..Envelope::default()
+            };
+            self.kernel.spawn(Owner::World, async move {
+                drop(bus.answer(&request, answer).await);
+            });
+        }
+    }
+
+    /// Tells what is to be told, about once a second, until it is settled.
+    async fn report_for_ever(&self, host: usize) {
+        loop {
+            let pause = self.kernel.chance(|random| {
+                random.between(Duration::from_millis(650), Duration::from_millis(1_300))
+            });
+            self.kernel.sleep(pause).await;
+            let (inventory_due, pending) = {
+                let hosts = self.hosts();
+                let Books {
+                    inventory, pending, ..
+                } = &hosts[host].books;
+                if !hosts[host].is_connected {
+                    continue;
+                }
+                (*inventory, pending.clone())
+            };
+            if let Some(number) = inventory_due {
+                let what = report::What::Inventory(inventory(&self.hosts()[host]));
+                if self.is_settled(host, what).await {
+                    let mut hosts = self.hosts();
+                    let books = &mut hosts[host].books;
+                    books.inventory = books.inventory.filter(|latest| *latest != number);
+                }
+            }
+            for (id, seen) in pending {
+                let what = report::What::Container(seen.clone());
+                if self.is_settled(host, what).await {
+                    let mut hosts = self.hosts();
+                    let books = &mut hosts[host].books;
+                    if books.pending.get(&id) == Some(&seen) {
+                        books.pending.remove(&id);
+                        books.told.insert(id, (seen.state(), seen.exit_code));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn is_settled(&self, host: usize, what: report::What) -> bool {
+        let report = HostReport {
+            host_id: self.ids[host].to_string(),
+            agent_id: String::new(),
+            report: Some(Report {
+                id: self.kernel.id().to_string(),
+                what: Some(what),
+            }),
+        };
+        let envelope = Envelope {
+            kind: envelope::Kind::Request.into(),
+            name: name::HOST_REPORT.to_owned(),
+            payload: report.encode_to_vec(),
+            ..Envelope::default()
+        };
+        let subject = Subject::host_report(self.ids[host]);
+        let bus = self
+            .bus
+            .held_by(self.kernel.name('h', self.ids[host].uuid()));
+        let answer = bus.request(&subject, envelope, REPORT_TIMEOUT, None).await;
+        if self.planted.reports_are_sent_once {
+            return true;
+        }
+        let settled = answer
+            .ok()
+            .and_then(|answer| decode_payload::<ReportAnswer>(&answer.payload).ok())
+            .is_some_and(|answer| answer.settled);
+        settled && self.hosts()[host].is_connected
+    }
+}
+
+impl Order {
+    fn describe(&self) -> String {
+        let action = match &self.action {
+            Action::Ping(_) => "ping",
+            Action::TakeInventory(_) => "take inventory of",
+            Action::CreateContainer(_) => "create",
+            Action::StartContainer(_) => "start",
+            Action::StopContainer(_) => "stop",
+            Action::RemoveContainer(_) => "remove",
+            Action::InspectContainer(_) => "inspect",
+        };
+        format!("{action} {} at {}", self.resource.id, short(self.fence))
+    }
+
+    fn is_change(&self) -> bool {
+        !matches!(
+            self.action,
+            Action::Ping(_) | Action::TakeInventory(_) | Action::InspectContainer(_)
+        )
+    }
+
+    fn is_to_end(&self) -> bool {
+        matches!(
+            self.action,
+            Action::StopContainer(_) | Action::RemoveContainer(_)
+        )
+    }
+}
+
+fn understand(command: Command, came: drover_domain::Timestamp) -> Option<Order> {
+    let resource = drover_proto::resource(command.resource.as_ref()).ok()?;
+    let patience = u64::try_from(command.timeout_millis).ok()?;
+    Some(Order {
+        id: command.id,
+        resource,
+        fence: Fence::from_raw(command.fence),
+        action: command.action?,
+        patience: Duration::from_millis(patience),
+        came,
+    })
+}
+
+/// What a host tells of itself: what it is, and what it runs.
+fn inventory(host: &Host) -> Inventory {
+    Inventory {
+        facts: Some(HostFacts {
+            cpus: crate::world::CPUS,
+            memory_mib: crate::world::MEMORY_MIB,
+            ..HostFacts::default()
+        }),
+        containers: host.all(),
+    }
+}
+
+fn done(order: &Order, result: reply::Result) -> Reply {
+    Reply {
+        command_id: order.id.clone(),
+        result: Some(result),
+    }
+}
+
+fn failed(order: &Order, code: Code, message: &str) -> Reply {
+    let failure = Failure {
+        code: code.into(),
+        message: message.to_owned(),
+    };
+    done(order, reply::Result::Failure(failure))
+}
+
+fn stale(order: &Order, highest: Fence) -> Reply {
+    let message = format!("the highest fence is {}", short(highest));
+    failed(order, Code::StaleFence, &message)
+}

@@ -1,0 +1,107 @@
+//! Seeds. A failing one is run again with
+//! `DROVER_SIM_SEED=… cargo nextest run -p drover-simulation one_seed`; more than the usual thousand
+//! with `DROVER_SIM_SEEDS=…`.
+
+use drover_simulation::faults::Planted;
+use drover_simulation::world::{Outcome, Template, run};
+
+/// Lines of the transcript that a failure shows.
+const LINES: usize = 60;
+/// Tests among which the seeds are divided.
+const PARTS: u64 = 10;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how a person chooses seeds for a test run"
+)]
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn simulate(seeds: impl Iterator<Item = u64>, planted: Planted) -> Vec<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let template = Template::make().await.unwrap();
+        let mut outcomes = Vec::new();
+        for seed in seeds {
+            let outcome = run(&template, seed, planted).await.unwrap();
+            let is_violated = outcome.violation.is_some();
+            outcomes.push(outcome);
+            if is_violated {
+                break;
+            }
+        }
+        outcomes
+    })
+}
+
+/// Fails with what a person needs to know of the first seed that went wrong.
+fn expect_peace(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        if let Some(violation) = &outcome.violation {
+            let from = outcome.transcript.len().saturating_sub(LINES);
+            panic!(
+                "seed {seed}: {violation}\n\n{}\n\nreplay with: DROVER_SIM_SEED={seed} cargo \
+                 nextest run -p drover-simulation one_seed",
+                outcome.transcript[from..].join("\n"),
+                seed = outcome.seed,
+            );
+        }
+    }
+}
+
+fn part(part: u64) {
+    let seeds = number("DROVER_SIM_SEEDS").unwrap_or(1_000);
+    let first = seeds * part / PARTS;
+    let last = seeds * (part + 1) / PARTS;
+    expect_peace(&simulate(first..last, Planted::default()));
+}
+
+macro_rules! parts {
+    ($($name:ident = $number:literal,)*) => {
+        $(#[test]
+        fn $name() {
+            part($number);
+        })*
+    };
+}
+
+parts! {
+    part_0_of_the_seeds_keeps_every_invariant = 0,
+    part_1_of_the_seeds_keeps_every_invariant = 1,
+    part_2_of_the_seeds_keeps_every_invariant = 2,
+    part_3_of_the_seeds_keeps_every_invariant = 3,
+    part_4_of_the_seeds_keeps_every_invariant = 4,
+    part_5_of_the_seeds_keeps_every_invariant = 5,
+    part_6_of_the_seeds_keeps_every_invariant = 6,
+    part_7_of_the_seeds_keeps_every_invariant = 7,
+    part_8_of_the_seeds_keeps_every_invariant = 8,
+    part_9_of_the_seeds_keeps_every_invariant = 9,
+}
+
+/// The seed of `DROVER_SIM_SEED`, with its whole transcript.
+#[test]
+fn one_seed() {
+    let seed = number("DROVER_SIM_SEED").unwrap_or(1);
+    let outcomes = simulate(seed..=seed, Planted::default());
+    for outcome in &outcomes {
+        println!("{}", outcome.transcript.join("\n"));
+    }
+    expect_peace(&outcomes);
+}
+
+#[test]
+fn a_seed_gives_the_same_transcript_each_time() {
+    let once = simulate(0..6, Planted::default());
+    let again = simulate(0..6, Planted::default());
+    for (once, again) in once.iter().zip(&again) {
+        let differ = once.transcript.iter().zip(&again.transcript).enumerate();
+        let differ = differ.into_iter().find(|(_, (one, other))| one != other);
+        assert_eq!(differ, None, "seed {}", once.seed);
+        assert_eq!(once.transcript.len(), again.transcript.len());
+        assert!(once.transcript.len() > 50, "seed {}", once.seed);
+    }
+}
