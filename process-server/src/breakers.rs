@@ -12,6 +12,7 @@ use drover_domain::engine::breaker::{AtRest, Breaker};
 use drover_store::clock::Clock;
 
 use crate::chance::Chance;
+use crate::vitals;
 
 /// The breakers of one server.
 #[derive(Clone)]
@@ -55,6 +56,7 @@ impl Breakers {
             {
                 tracing::info!(%host, "the host is well again");
                 hosts.recovered.push(host);
+                vitals::hosts_at_rest(Self::count(hosts));
             }
         });
     }
@@ -68,6 +70,7 @@ impl Breakers {
             breaker.fail(reason, now, jitter);
             if breaker.is_open() && !was_open {
                 tracing::warn!(%host, reason, "the host fails again and again, its work waits");
+                vitals::hosts_at_rest(Self::count(hosts));
             }
         });
     }
@@ -79,5 +82,13 @@ impl Breakers {
 
     fn with<R>(&self, act: impl FnOnce(&mut Hosts) -> R) -> R {
         act(&mut self.hosts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn count(hosts: &Hosts) -> usize {
+        hosts
+            .failing
+            .values()
+            .filter(|breaker| breaker.is_open())
+            .count()
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! A snapshot of the database that may be a moment old, with the picks of this server since then
 //! counted in, so that a burst of containers is spread. It is a guess either way: the reservation
-//! is checked by the database.
+//! is checked by the database. While one looks at the hosts anew, the others go on with what was
+//! known, so that a burst asks the database once and not once for each container.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +16,10 @@ use drover_store::{Store, StoreError};
 
 use crate::Chance;
 
-/// How old a snapshot may be.
+/// How old a snapshot may be before somebody looks anew.
 const FRESH: Duration = Duration::from_millis(250);
+/// How old it may be while somebody does.
+const USABLE: Duration = Duration::from_secs(2);
 
 /// The hosts as this server knows them.
 #[derive(Clone)]
@@ -24,6 +28,7 @@ pub(crate) struct Hosts {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     snapshot: Arc<Mutex<Option<Snapshot>>>,
+    is_looking: Arc<AtomicBool>,
 }
 
 struct Snapshot {
@@ -38,6 +43,7 @@ impl Hosts {
             clock,
             chance,
             snapshot: Arc::default(),
+            is_looking: Arc::default(),
         }
     }
 
@@ -46,12 +52,11 @@ impl Hosts {
         &self,
         demand: &Demand,
     ) -> Result<Result<ResourceId, NoHost>, StoreError> {
-        if !self.is_fresh() {
-            let candidates = self.store.candidates().await?;
-            self.set(Some(Snapshot {
-                taken: self.clock.now(),
-                candidates,
-            }));
+        if !self.is_younger(FRESH) {
+            let looking = Looking::begin(&self.is_looking);
+            if looking.is_some() || !self.is_younger(USABLE) {
+                self.look().await?;
+            }
         }
         let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         let candidates = match &mut *snapshot {
@@ -67,6 +72,26 @@ impl Hosts {
         Ok(picked)
     }
 
+    async fn look(&self) -> Result<(), StoreError> {
+        let candidates = self.store.candidates().await?;
+        self.set(Some(Snapshot {
+            taken: self.clock.now(),
+            candidates,
+        }));
+        Ok(())
+    }
+
+    /// Whether a host was not removed when the hosts were last looked at, a moment ago. Whoever acts
+    /// on that may be a moment late, as if it had acted a moment earlier.
+    pub(crate) fn was_there_just_now(&self, host: ResourceId) -> bool {
+        if !self.is_younger(FRESH) {
+            return false;
+        }
+        let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut candidates = snapshot.iter().flat_map(|snapshot| &snapshot.candidates);
+        candidates.any(|candidate| candidate.id == host)
+    }
+
     /// Forgets the snapshot: it has proved wrong.
     pub(crate) fn forget(&self) {
         self.set(None);
@@ -76,13 +101,30 @@ impl Hosts {
         *self.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
     }
 
-    fn is_fresh(&self) -> bool {
+    fn is_younger(&self, age: Duration) -> bool {
         let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         snapshot
             .as_ref()
             // A clock that was set back makes none fresh.
-            .is_some_and(|snapshot| snapshot.taken <= now && snapshot.taken.until(now) < FRESH)
+            .is_some_and(|snapshot| snapshot.taken <= now && snapshot.taken.until(now) < age)
+    }
+}
+
+/// Somebody looks at the hosts, as long as this lives.
+struct Looking(Arc<AtomicBool>);
+
+impl Looking {
+    /// None if somebody does already.
+    fn begin(is_looking: &Arc<AtomicBool>) -> Option<Self> {
+        let was_looking = is_looking.swap(true, Ordering::AcqRel);
+        (!was_looking).then(|| Self(is_looking.clone()))
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -31,7 +31,6 @@ pub mod launch;
 mod reports;
 mod retention;
 mod steps;
-#[expect(dead_code, reason = "the engine is given the calls next")]
 mod vitals;
 mod waking;
 
@@ -162,6 +161,7 @@ impl Server {
                 options.retention,
                 shutdown.clone(),
             ),
+            vitals::take_census(parts.store.clone(), parts.clock.clone(), shutdown.clone()),
             reports::run(parts.clone(), runner, offers, shutdown.clone()),
         );
         tracing::info!(server = %id, "process server stopped");

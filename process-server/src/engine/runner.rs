@@ -14,7 +14,7 @@
 //! the runner: the row is found by a sweep, and the step, which may run twice, runs again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drover_bus::Announcer;
 use drover_domain::engine::{Begin, Failure, Moment, Next, Outcome, advance, begin};
@@ -31,8 +31,8 @@ use tracing::Instrument;
 
 use super::caps::{Caps, Full};
 use crate::steps::{self, StepError, Surroundings};
-use crate::waking;
 use crate::{Chance, Interference};
+use crate::{vitals, waking};
 
 /// How often a step is run again at once because what it had read was out of date, before it
 /// counts as a failed try.
@@ -69,6 +69,7 @@ impl Runner {
             mut process,
             mut resource,
         } = claimed;
+        let _at_work = vitals::at_work();
         let rested = loop {
             let span = tracing::info_span!(
                 "process",
@@ -170,6 +171,7 @@ impl Runner {
         let entry = match self.caps.enter(process, resource) {
             Ok(entry) => entry,
             Err(full) => {
+                vitals::turn_waited(full.sharer);
                 let outcome = wait_for_turn(full);
                 let moment = self.moment(began);
                 return Ok(advance(process, resource, step, outcome, moment));
@@ -180,7 +182,10 @@ impl Runner {
                 "what the step had read was out of date each time",
             ))
         } else {
-            self.run_step(step, process, resource, guard).await?
+            let running = Instant::now();
+            let outcome = self.run_step(step, process, resource, guard).await?;
+            vitals::step_ended(step, &outcome, running.elapsed());
+            outcome
         };
         drop(entry);
         if let Outcome::Retry(failure) | Outcome::Fail(failure) = &outcome {
@@ -276,6 +281,7 @@ impl Runner {
         if matches!(next, Next::End | Next::Chain) {
             let Process { phase, message, .. } = &write.process;
             tracing::info!(%phase, message, "process ended");
+            vitals::process_ended(&write.process);
             self.announcer.ended(write.process.id).await;
         }
         self.tell_family(write, next).await;

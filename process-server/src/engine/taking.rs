@@ -8,6 +8,8 @@ use drover_locks::{Acquisition, Guard, LockError, LockManager};
 use drover_store::clock::Clock;
 use drover_store::{Claim, Claimed, Ready, Store, StoreError};
 
+use crate::vitals;
+
 /// Locks and claims for one server.
 pub(crate) struct Taker {
     pub(crate) store: Store,
@@ -58,9 +60,12 @@ impl Taker {
             Vec::new()
         } else {
             let now = self.clock.now();
-            self.store
+            let claimed = self
+                .store
                 .claim(&claims, self.server, now, self.lease)
-                .await?
+                .await?;
+            vitals::claimed(&claimed, now);
+            claimed
         }
         .into_iter();
         let taken = acquired.into_iter().map(|acquisition| match acquisition {

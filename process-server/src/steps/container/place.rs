@@ -21,7 +21,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         return Ok(Outcome::done());
     };
     if let Some(host) = context.resource.host
-        && !context.is_gone(host).await?
+        && (context.surroundings.hosts.was_there_just_now(host) || !context.is_gone(host).await?)
     {
         return Ok(Outcome::done());
     }
