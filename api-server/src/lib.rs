@@ -33,10 +33,12 @@ use std::time::Duration;
 
 use axum::Router;
 use drover_bus::{Announcer, EventBus};
+use drover_domain::ResourceId;
 use drover_domain::lifecycle::Policies;
 use drover_store::Store;
 use drover_store::clock::Clock;
 use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use waiters::Waiters;
@@ -87,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waiters: Arc<Waiters>,
+    /// The project that there always is, once it was looked up: it is never removed.
+    pub(crate) default_project: OnceCell<ResourceId>,
     pub(crate) watches: Arc<tokio::sync::Semaphore>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -118,6 +122,7 @@ impl Server {
             bus: parts.bus.clone(),
             clock: parts.clock,
             waiters: waiters.clone(),
+            default_project: OnceCell::new(),
             shutdown: shutdown.clone(),
         });
         tracing::info!(listen = %parts.listener.local_addr()?, "API server started");

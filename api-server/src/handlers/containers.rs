@@ -87,13 +87,16 @@ async fn project(shared: &Shared, named: Option<ResourceId>) -> Result<ResourceI
             .map(|project| project.id)
             .ok_or_else(|| Problem::invalid("projectId", "there is no such project"));
     }
-    let filter = ResourceFilter {
-        name: Some(DEFAULT_PROJECT.to_owned()),
-        ..ResourceFilter::all(ResourceType::Project, 1)
-    };
-    let projects = shared.store.resources(&filter).await?;
-    projects.first().map(|project| project.id).ok_or_else(|| {
-        tracing::error!("there is no default project: was the database prepared?");
-        Problem::internal()
-    })
+    let known = shared.default_project.get_or_try_init(|| async {
+        let filter = ResourceFilter {
+            name: Some(DEFAULT_PROJECT.to_owned()),
+            ..ResourceFilter::all(ResourceType::Project, 1)
+        };
+        let projects = shared.store.resources(&filter).await?;
+        projects.first().map(|project| project.id).ok_or_else(|| {
+            tracing::error!("there is no default project: was the database prepared?");
+            Problem::internal()
+        })
+    });
+    known.await.copied()
 }

@@ -126,6 +126,10 @@ pub struct Process {
     pub message: Option<String>,
     /// What it waits for beside the clock.
     pub waiting_on: Option<String>,
+    /// Since when it waits for that.
+    pub waits_since: Option<Timestamp>,
+    /// Why it failed, while it undoes what it began.
+    pub undoes: Option<String>,
     /// How often the step was tried in vain.
     pub attempt: u32,
     /// Its steps so far.
@@ -140,6 +144,8 @@ pub struct Process {
     pub deadline: Option<Timestamp>,
     /// The process that followed from it.
     pub successor_id: Option<String>,
+    /// The process that it is a part of.
+    pub parent_id: Option<String>,
 }
 
 impl Process {
@@ -163,6 +169,18 @@ pub struct Step {
     pub attempts: u32,
     /// Why it did not succeed the last time.
     pub error: Option<String>,
+    /// The tries that did not succeed, oldest first.
+    pub failures: Vec<FailedTry>,
+}
+
+/// A try that did not succeed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FailedTry {
+    /// When it failed.
+    pub at: Option<Timestamp>,
+    /// Why.
+    pub error: String,
 }
 
 /// A change, as the watch tells it.

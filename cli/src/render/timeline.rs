@@ -13,6 +13,15 @@ pub fn timeline(processes: &[Process], now: Timestamp) -> String {
         lines.push(heading(process, now));
         for step in &process.journal {
             lines.push(step_line(step, now));
+            lines.extend(earlier_failures(step));
+        }
+        if let Some(failure) = &process.undoes
+            && process.finished.is_none()
+        {
+            lines.push(format!(
+                "    undoes what it began, after: {}",
+                escape(failure)
+            ));
         }
         // The open step tells the same error in its own line; it is not said twice.
         let last_error = process.journal.last().and_then(|step| step.error.as_ref());
@@ -52,6 +61,9 @@ fn waiting(process: &Process, now: Timestamp) -> String {
     if let Some(waiting_on) = &process.waiting_on {
         text.push_str(&format!(" for {}", escape(waiting_on)));
     }
+    if let Some(since) = process.waits_since {
+        text.push_str(&format!(", since {} ago", span::age(Some(since), now)));
+    }
     if let Some(message) = &process.message {
         text.push_str(&format!(": {}", escape(message)));
     }
@@ -72,8 +84,12 @@ fn waiting(process: &Process, now: Timestamp) -> String {
 }
 
 fn heading(process: &Process, now: Timestamp) -> String {
+    let parent = match &process.parent_id {
+        Some(parent) => format!(", part of {}", IdLength::Short.of(&escape(parent))),
+        None => String::new(),
+    };
     format!(
-        "{}  {} {} {}  {}",
+        "{}  {} {} {}  {}{parent}",
         span::time_of_day(process.created),
         escape(&process.name),
         escape(&process.phase),
@@ -83,6 +99,16 @@ fn heading(process: &Process, now: Timestamp) -> String {
         },
         IdLength::Short.of(&escape(&process.id)),
     )
+}
+
+/// The tries before the last one, whose error stands in the line of the step.
+fn earlier_failures(step: &Step) -> impl Iterator<Item = String> {
+    let told = usize::from(step.error.is_some());
+    let earlier = step.failures.len().saturating_sub(told);
+    step.failures.iter().take(earlier).map(|failure| {
+        let at = span::time_of_day(failure.at);
+        format!("      {at}  {}", escape(&failure.error))
+    })
 }
 
 fn step_line(step: &Step, now: Timestamp) -> String {

@@ -8,9 +8,9 @@ use drover_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use tracing::log::LevelFilter;
 
-use crate::group::Group;
+use crate::group::{self, Group};
 use crate::tally::Tally;
-use crate::{Store, StoreError, dialect, intents, writes};
+use crate::{Store, StoreError, credentials, dialect, intents, writes};
 
 /// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
 /// its commit to reach the disk, the next one gathers.
@@ -110,6 +110,13 @@ impl Store {
                     }
                 },
             ),
+            credentials: Group::start("credentials", 2, group::nothing_in_common, {
+                let reader = reader.clone();
+                move |batch| {
+                    let reader = reader.clone();
+                    async move { credentials::look_up(&reader, batch).await }
+                }
+            }),
             writer,
             reader,
         })
@@ -153,6 +160,7 @@ impl Store {
     pub async fn close(self) -> Result<(), StoreError> {
         drop(self.intents);
         drop(self.writes);
+        drop(self.credentials);
         self.writer.close().await?;
         self.reader.close().await?;
         Ok(())

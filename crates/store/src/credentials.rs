@@ -4,6 +4,7 @@
 //! of which the SHA-256 is compared. The text never appears in a log or an error: the types that
 //! hold it print nothing of it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use base64::Engine;
@@ -11,12 +12,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use drover_domain::{ResourceId, Timestamp};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter,
 };
 use sha2::{Digest, Sha256};
 
 use crate::entities::credential;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, dialect};
 
 /// What a credential is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,9 +161,37 @@ pub(crate) async fn verify(
     presented: &Presented,
 ) -> Result<Option<Verified>, StoreError> {
     let row = credential::Entity::find_by_id(presented.id)
-        .filter(credential::Column::Kind.eq(kind.as_str()))
         .one(database)
         .await?;
+    check(row, kind, presented)
+}
+
+/// Reads the credentials of some ids, those that there are, in one statement.
+pub(crate) async fn look_up(
+    database: &DatabaseConnection,
+    ids: Vec<Uuid>,
+) -> Result<Vec<Option<credential::Model>>, StoreError> {
+    let distinct: BTreeSet<Uuid> = ids.iter().copied().collect();
+    let backend = database.get_database_backend();
+    let rows = credential::Entity::find()
+        .filter(dialect::is_one_of(
+            backend,
+            credential::Column::Id,
+            distinct,
+        ))
+        .all(database)
+        .await?;
+    let rows: HashMap<Uuid, credential::Model> =
+        rows.into_iter().map(|row| (row.id, row)).collect();
+    Ok(ids.iter().map(|id| rows.get(id).cloned()).collect())
+}
+
+fn check(
+    row: Option<credential::Model>,
+    kind: CredentialKind,
+    presented: &Presented,
+) -> Result<Option<Verified>, StoreError> {
+    let row = row.filter(|row| row.kind == kind.as_str());
     // Comparing hashes leaks, at most, how much of a hash was guessed.
     let row = row.filter(|row| row.hash == presented.hash);
     row.map(|row| {
@@ -216,7 +246,9 @@ impl Store {
         Ok(())
     }
 
-    /// Checks a credential; none if there is no such credential.
+    /// Checks a credential; none if there is no such credential. Credentials that are shown at the
+    /// same time are looked up together, each after it was shown: one that was revoked before is
+    /// never taken for good.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -225,7 +257,8 @@ impl Store {
         kind: CredentialKind,
         presented: &Presented,
     ) -> Result<Option<Verified>, StoreError> {
-        verify(&self.reader, kind, presented).await
+        let row = self.credentials.submit(presented.id).await?;
+        check(row, kind, presented)
     }
 
     /// Whether there is any credential of a kind.

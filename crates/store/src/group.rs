@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use drover_metrics::table::{STORE_BATCH, STORE_BATCHES_REFUSED, STORE_FLUSH_SECONDS};
@@ -131,6 +132,12 @@ async fn run_lane<T, R, S, F, Flushed>(
     }
 }
 
+/// The subject of items that can always share a batch: each has one of its own.
+pub(crate) fn nothing_in_common<T>(_: &T) -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// How many items at the head of a batch are about subjects of their own.
 fn apart<T, A, S: Eq + Hash>(batch: &[(T, A)], subject: fn(&T) -> S) -> usize {
     let mut subjects = HashSet::with_capacity(batch.len());
@@ -188,7 +195,7 @@ async fn within_bound<R>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 

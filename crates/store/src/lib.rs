@@ -45,6 +45,7 @@ mod writes;
 
 use drover_domain::write::{Intent, ProcessWrite, Written};
 use sea_orm::DatabaseConnection;
+use sea_orm::entity::prelude::Uuid;
 
 pub use census::Census;
 pub use changes::{Change, ChangeFilter, Position, UnknownPosition};
@@ -58,6 +59,7 @@ pub use processes::ProcessFilter;
 pub use registration::{Registered, Registering, RegistrationError};
 pub use resources::ResourceFilter;
 
+use entities::credential;
 use group::Group;
 
 /// The database. Cheap to clone; clones share connections and groups.
@@ -70,6 +72,7 @@ pub struct Store {
     reader: DatabaseConnection,
     intents: Group<Intent, Accepted>,
     writes: Group<ProcessWrite, Written>,
+    credentials: Group<Uuid, Option<credential::Model>>,
 }
 
 impl std::fmt::Debug for Store {
