@@ -37,4 +37,5 @@ in_both_wirings! {
     placement on Simulated,
     tokens on Simulated,
     command_line on Simulated,
+    metrics on Simulated,
 }

@@ -5,13 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drover_bus::{EventBus, Subject};
-use drover_domain::{Fence, ResourceId, ResourceRef};
+use drover_domain::{ResourceId, ResourceRef};
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
-use drover_proto::v1::{
-    Command, Envelope, Failure, HostFacts, HostReport, Inventory, Pong, Reply, Report,
-    ReportAnswer, envelope, reply, report,
-};
+use drover_proto::v1::{Command, Envelope, Pong, Reply, envelope, reply};
 use drover_proto::{decode_payload, name};
 use prost::Message;
 
@@ -20,9 +17,9 @@ use crate::faults::Planted;
 use crate::kernel::{Kernel, Owner, Slot};
 use crate::locks::short;
 use crate::machine::{Books, Entry, Host};
+use crate::order::{Order, done, failed, stale, understand};
+use crate::reporting::inventory;
 
-/// How long an agent server waits for a report to be settled.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Nobody waits so long for a turn: whoever is in line is passed on to or dies.
 const FOR_EVER: Duration = Duration::from_secs(1_000_000);
 
@@ -34,17 +31,6 @@ pub struct Agents {
     planted: Planted,
     ids: Arc<[ResourceId]>,
     hosts: Arc<Mutex<Vec<Host>>>,
-}
-
-/// A command that was admitted.
-struct Order {
-    id: String,
-    resource: ResourceRef,
-    fence: Fence,
-    action: Action,
-    /// How long its sender waits, and since when.
-    patience: Duration,
-    came: drover_domain::Timestamp,
 }
 
 impl Agents {
@@ -74,6 +60,18 @@ impl Agents {
     pub fn of_subject(&self, subject: &Subject) -> Option<usize> {
         let is_meant = |id: &ResourceId| Subject::host_command(*id) == *subject;
         self.ids.iter().position(is_meant)
+    }
+
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    pub(crate) fn bus(&self) -> &SimBus {
+        &self.bus
+    }
+
+    pub(crate) fn planted(&self) -> Planted {
+        self.planted
     }
 
     fn owner(&self, host: usize) -> Owner {
@@ -124,6 +122,22 @@ impl Agents {
         self.hosts()[host].is_connected = false;
     }
 
+    /// An agent dies and is started anew. Its containers go on; all that it remembers is lost, and
+    /// what was on its way to it.
+    pub fn restart(&self, host: usize) {
+        self.log(host, "is started anew");
+        self.kernel.kill(self.owner(host));
+        {
+            let mut hosts = self.hosts();
+            let host = &mut hosts[host];
+            host.life += 1;
+            host.started = Some(self.kernel.now());
+            host.books = Books::default();
+            host.obeyed.clear();
+        }
+        self.start(host);
+    }
+
     /// A container ends by itself, if one runs.
     pub fn let_one_exit(&self, host: usize) {
         let running: Vec<ResourceId> = {
@@ -165,7 +179,14 @@ impl Agents {
 
     /// A command has come.
     pub fn arrive(&self, host: usize, request: Envelope) {
-        if request.name != name::AGENT_COMMAND || !self.hosts()[host].is_connected {
+        let is_there = {
+            let hosts = self.hosts();
+            let host = &hosts[host];
+            let sent = request.trace_parent.parse::<i64>().unwrap_or_default();
+            let is_lost = host.started.is_some_and(|started| sent <= started.millis());
+            host.is_connected && !is_lost
+        };
+        if request.name != name::AGENT_COMMAND || !is_there {
             return;
         }
         let Ok(command) = decode_payload::<Command>(&request.payload) else {
@@ -393,147 +414,4 @@ impl Agents {
             });
         }
     }
-
-    /// Tells what is to be told, about once a second, until it is settled.
-    async fn report_for_ever(&self, host: usize) {
-        loop {
-            let pause = self.kernel.chance(|random| {
-                random.between(Duration::from_millis(650), Duration::from_millis(1_300))
-            });
-            self.kernel.sleep(pause).await;
-            let (inventory_due, pending) = {
-                let hosts = self.hosts();
-                let Books {
-                    inventory, pending, ..
-                } = &hosts[host].books;
-                if !hosts[host].is_connected {
-                    continue;
-                }
-                (*inventory, pending.clone())
-            };
-            if let Some(number) = inventory_due {
-                let what = report::What::Inventory(inventory(&self.hosts()[host]));
-                if self.is_settled(host, what).await {
-                    let mut hosts = self.hosts();
-                    let books = &mut hosts[host].books;
-                    books.inventory = books.inventory.filter(|latest| *latest != number);
-                }
-            }
-            for (id, seen) in pending {
-                let what = report::What::Container(seen.clone());
-                if self.is_settled(host, what).await {
-                    let mut hosts = self.hosts();
-                    let books = &mut hosts[host].books;
-                    if books.pending.get(&id) == Some(&seen) {
-                        books.pending.remove(&id);
-                        books.told.insert(id, (seen.state(), seen.exit_code));
-                    }
-                }
-            }
-        }
-    }
-
-    async fn is_settled(&self, host: usize, what: report::What) -> bool {
-        let report = HostReport {
-            host_id: self.ids[host].to_string(),
-            agent_id: String::new(),
-            report: Some(Report {
-                id: self.kernel.id().to_string(),
-                what: Some(what),
-            }),
-        };
-        let envelope = Envelope {
-            kind: envelope::Kind::Request.into(),
-            name: name::HOST_REPORT.to_owned(),
-            payload: report.encode_to_vec(),
-            ..Envelope::default()
-        };
-        let subject = Subject::host_report(self.ids[host]);
-        let bus = self
-            .bus
-            .held_by(self.kernel.name('h', self.ids[host].uuid()));
-        let answer = bus.request(&subject, envelope, REPORT_TIMEOUT, None).await;
-        if self.planted.reports_are_sent_once {
-            return true;
-        }
-        let settled = answer
-            .ok()
-            .and_then(|answer| decode_payload::<ReportAnswer>(&answer.payload).ok())
-            .is_some_and(|answer| answer.settled);
-        settled && self.hosts()[host].is_connected
-    }
-}
-
-impl Order {
-    fn describe(&self) -> String {
-        let action = match &self.action {
-            Action::Ping(_) => "ping",
-            Action::TakeInventory(_) => "take inventory of",
-            Action::CreateContainer(_) => "create",
-            Action::StartContainer(_) => "start",
-            Action::StopContainer(_) => "stop",
-            Action::RemoveContainer(_) => "remove",
-            Action::InspectContainer(_) => "inspect",
-        };
-        format!("{action} {} at {}", self.resource.id, short(self.fence))
-    }
-
-    fn is_change(&self) -> bool {
-        !matches!(
-            self.action,
-            Action::Ping(_) | Action::TakeInventory(_) | Action::InspectContainer(_)
-        )
-    }
-
-    fn is_to_end(&self) -> bool {
-        matches!(
-            self.action,
-            Action::StopContainer(_) | Action::RemoveContainer(_)
-        )
-    }
-}
-
-fn understand(command: Command, came: drover_domain::Timestamp) -> Option<Order> {
-    let resource = drover_proto::resource(command.resource.as_ref()).ok()?;
-    let patience = u64::try_from(command.timeout_millis).ok()?;
-    Some(Order {
-        id: command.id,
-        resource,
-        fence: Fence::from_raw(command.fence),
-        action: command.action?,
-        patience: Duration::from_millis(patience),
-        came,
-    })
-}
-
-/// What a host tells of itself: what it is, and what it runs.
-fn inventory(host: &Host) -> Inventory {
-    Inventory {
-        facts: Some(HostFacts {
-            cpus: crate::world::CPUS,
-            memory_mib: crate::world::MEMORY_MIB,
-            ..HostFacts::default()
-        }),
-        containers: host.all(),
-    }
-}
-
-fn done(order: &Order, result: reply::Result) -> Reply {
-    Reply {
-        command_id: order.id.clone(),
-        result: Some(result),
-    }
-}
-
-fn failed(order: &Order, code: Code, message: &str) -> Reply {
-    let failure = Failure {
-        code: code.into(),
-        message: message.to_owned(),
-    };
-    done(order, reply::Result::Failure(failure))
-}
-
-fn stale(order: &Order, highest: Fence) -> Reply {
-    let message = format!("the highest fence is {}", short(highest));
-    failed(order, Code::StaleFence, &message)
 }

@@ -119,6 +119,8 @@ impl EventBus for SimBus {
         }
         let slot = self.kernel.slot();
         envelope.reply_to = slot.number().to_string();
+        // When it was sent: what was on its way to an agent that dies is lost.
+        envelope.trace_parent = self.kernel.now().millis().to_string();
         self.send(subject, &envelope);
         let answer = slot.take(timeout).await;
         answer.ok_or(BusError::TimedOut(timeout))

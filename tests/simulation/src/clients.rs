@@ -38,9 +38,9 @@ impl Clients {
     /// Asks for one thing after the other until a moment has come.
     pub async fn ask_until(self, name: &'static str, end: drover_domain::Timestamp) {
         while self.kernel.now() < end {
-            let pause = self.kernel.chance(|random| match random.happens(0.4) {
+            let pause = self.kernel.chance(|random| match random.happens(0.5) {
                 true => random.between(Duration::ZERO, Duration::from_millis(400)),
-                false => random.between(Duration::ZERO, Duration::from_secs(6)),
+                false => random.between(Duration::ZERO, Duration::from_secs(4)),
             });
             self.kernel.sleep(pause).await;
             if let Err(error) = self.ask(name).await {
@@ -122,7 +122,7 @@ impl Clients {
         });
         ContainerSpec {
             image: "drover/hello".to_owned(),
-            ports: Vec::from_iter(has_port.then(|| Port {
+            ports: Vec::from_iter(has_port.then_some(Port {
                 host_ip: None,
                 host_port: Some(8_080),
                 container_port: 80,

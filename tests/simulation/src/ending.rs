@@ -20,7 +20,7 @@ use crate::servers::Servers;
 /// How often it is looked whether everything has come to rest.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Longer than the deadlines of two processes that follow one another.
-const PATIENCE: Duration = Duration::from_secs(40 * 60);
+pub const PATIENCE: Duration = Duration::from_secs(40 * 60);
 
 /// Whoever watches over the end.
 pub struct Judge {
@@ -36,6 +36,8 @@ pub struct Judge {
     pub agents: Agents,
     /// How hints go out.
     pub announcer: Announcer,
+    /// How long everything may take to come to rest.
+    pub patience: Duration,
 }
 
 impl Judge {
@@ -74,7 +76,7 @@ impl Judge {
             if unfinished.is_empty() && is_idle && all_active {
                 return Ok(true);
             }
-            if end.until(self.kernel.now()) > PATIENCE {
+            if end.until(self.kernel.now()) > self.patience {
                 let left = unfinished.iter().map(|process| process.id.to_string());
                 self.kernel.violate(format!(
                     "no rest: unfinished are [{}], agents are {}, {} locks are held",

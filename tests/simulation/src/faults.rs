@@ -10,12 +10,14 @@ use crate::random::Random;
 pub struct Planted {
     /// Agents carry out whatever comes, whatever its fence.
     pub agents_ignore_fences: bool,
+    /// Agents are started anew now and then, and forget the fences that they have seen.
+    pub agents_restart: bool,
     /// The lock service gives the same fence each time.
     pub fences_never_grow: bool,
     /// The lock service gives a lock to everybody.
     pub locks_exclude_nobody: bool,
-    /// Agents say that a report was settled when it was only sent.
-    pub reports_are_sent_once: bool,
+    /// Agents never tell what they see, and believe that they have.
+    pub agents_report_nothing: bool,
 }
 
 /// Probabilities and bounds of everything that may go wrong.
@@ -64,18 +66,22 @@ impl Plan {
             return Self::CALM;
         }
         let intensity = random.fraction();
-        let mut up_to = |most: f64| most * intensity * random.fraction();
+        // Some things never go wrong in a seed, so that others are seen alone.
+        let mut up_to = |most: f64| match random.happens(0.25) {
+            true => 0.0,
+            false => most * intensity * (0.3 + 0.7 * random.fraction()),
+        };
         Self {
             is_calm: false,
-            stall: up_to(0.06),
+            stall: up_to(0.12),
             longest_stall: Duration::from_secs(1).mul_f64(1.0 + up_to(29.0)),
-            drop: up_to(0.3),
-            repeat: up_to(0.3),
-            delay: up_to(0.5),
+            drop: up_to(0.35),
+            repeat: up_to(0.4),
+            delay: up_to(0.6),
             longest_delay: Duration::from_secs(1).mul_f64(1.0 + up_to(39.0)),
-            unreachable: up_to(0.1),
-            failure: up_to(0.2),
-            misfortune_every: Duration::from_secs(3).mul_f64(1.0 + 3.0 * (1.0 - intensity)),
+            unreachable: up_to(0.12),
+            failure: up_to(0.3),
+            misfortune_every: Duration::from_millis(1_200).mul_f64(1.0 + 4.0 * (1.0 - intensity)),
         }
     }
 

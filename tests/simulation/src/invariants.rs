@@ -2,8 +2,8 @@
 //!
 //! | invariant | how it is looked at |
 //! | --- | --- |
-//! | each record of the change log leads from the state before it by the lifecycle | every record, after each turn |
-//! | a version grows by one with each record | every record, after each turn |
+//! | each record of the change log leads from the state before it by the lifecycle | every record, every few turns |
+//! | a version grows by one with each record | every record, every few turns |
 //! | a process keeps its fence or gets a higher one; one that has ended stays as it is | all processes, every few turns |
 //! | a resource has one unfinished process at most, and is on its way while it has one | the same |
 //! | what is taken of a host is the sum of what lives there | the same |
@@ -21,8 +21,11 @@ use drover_store::{ChangeFilter, Position, ProcessFilter, ResourceFilter, Store,
 use crate::agents::Agents;
 use crate::kernel::Kernel;
 
+/// Turns that ask the database between two looks at the change log. Nothing is missed between them,
+/// it is only seen later.
+const READ_EVERY: u32 = 4;
 /// Turns that ask the database between two looks at everything.
-const LOOK_EVERY: u32 = 25;
+const LOOK_EVERY: u32 = 24;
 /// More than a simulation ever makes.
 const ALL: u64 = 100_000;
 
@@ -55,14 +58,15 @@ impl Watch {
 
     /// After a turn in which the database was asked.
     pub async fn look(&self) {
-        let is_time = {
+        let turns = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.turns += 1;
-            seen.turns % LOOK_EVERY == 0
+            seen.turns
         };
-        let looked = match is_time {
-            true => self.look_at_everything().await,
-            false => self.read_changes().await,
+        let looked = match (turns % LOOK_EVERY, turns % READ_EVERY) {
+            (0, _) => self.look_at_everything().await,
+            (_, 0) => self.read_changes().await,
+            _ => Ok(()),
         };
         if let Err(error) = looked {
             self.kernel.violate(format!("the database failed: {error}"));

@@ -36,6 +36,8 @@ use crate::faults::Plan;
 use crate::random::Random;
 use crate::transcript::Transcript;
 
+/// No run takes so many turns, unless something goes round in circles.
+const MOST_TURNS: u32 = 50_000;
 /// How long the database may take in real time before the run counts as hung.
 const HUNG: Duration = Duration::from_secs(60);
 
@@ -268,7 +270,7 @@ impl Kernel {
     /// the database was asked.
     pub async fn run<Checked: Future<Output = ()>>(&self, after_turn: impl Fn() -> Checked) {
         let mut actors: Vec<Actor> = Vec::new();
-        loop {
+        for _ in 0..MOST_TURNS {
             let Some(next) = self.next(&mut actors) else {
                 return;
             };
@@ -289,6 +291,7 @@ impl Kernel {
                 }
             }
         }
+        self.violate("something goes round in circles");
     }
 
     /// Polls one actor until it parks or ends. Tells where it parked, and whether it waited for the

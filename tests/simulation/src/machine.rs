@@ -18,6 +18,8 @@ pub struct Host {
     pub is_connected: bool,
     /// How often its agent was started anew.
     pub life: u32,
+    /// When that was last; what was sent to it before then is lost.
+    pub started: Option<drover_domain::Timestamp>,
     /// What it runs; outlives the agent.
     pub machine: BTreeMap<ResourceId, Made>,
     /// What the agent remembers.

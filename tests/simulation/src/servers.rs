@@ -18,7 +18,7 @@ const PUT_OFF_AT_MOST: u32 = 8;
 /// A process that rests for longer is left to the sweep.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 /// The pause between two sweeps of a server.
-const SWEEPS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5));
+const SWEEPS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(6));
 
 /// All process servers. Clones are the same.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ struct Life {
     number: u32,
     /// None while it is dead.
     server: Option<Arc<ByHand>>,
+    /// It finishes what it does and takes nothing any more.
+    is_stopping: bool,
     locks: SimLocks,
 }
 
@@ -47,6 +49,7 @@ impl Servers {
             .map(|server| Life {
                 number: 0,
                 server: None,
+                is_stopping: false,
                 locks: table.manager(label(server, 0)),
             })
             .collect();
@@ -71,11 +74,14 @@ impl Servers {
         self.lives().len()
     }
 
-    /// Those that are alive.
+    /// Those that take work.
     pub fn alive(&self) -> Vec<usize> {
         let lives = self.lives();
-        let is_alive = |server: &usize| lives[*server].server.is_some();
-        (0..lives.len()).filter(is_alive).collect()
+        let takes_work = |server: &usize| {
+            let life = &lives[*server];
+            life.server.is_some() && !life.is_stopping
+        };
+        (0..lives.len()).filter(takes_work).collect()
     }
 
     /// Starts a server that is dead.
@@ -107,6 +113,7 @@ impl Servers {
         self.lives()[server] = Life {
             number,
             server: Some(by_hand),
+            is_stopping: false,
             locks,
         };
         let servers = self.clone();
@@ -149,6 +156,7 @@ impl Servers {
         self.kernel
             .log(&label(server, life.number), "is asked to stop");
         by_hand.stop();
+        self.lives()[server].is_stopping = true;
         let servers = self.clone();
         self.kernel.spawn(Owner::World, async move {
             servers.kernel.sleep(servers.options.grace).await;
@@ -218,7 +226,7 @@ impl Servers {
         Work: Future<Output = ()> + Send + 'static,
     {
         let life = self.lives()[server].clone();
-        if let Some(by_hand) = life.server {
+        if let Some(by_hand) = life.server.filter(|_| !life.is_stopping) {
             self.kernel
                 .spawn(Owner::Server(server, life.number), work(by_hand));
         }
@@ -230,6 +238,9 @@ impl Servers {
                 .kernel
                 .chance(|random| random.between(SWEEPS.0, SWEEPS.1));
             self.kernel.sleep(pause).await;
+            if self.lives()[server].is_stopping {
+                return;
+            }
             match by_hand.due().await {
                 Ok(due) => due.into_iter().for_each(|ready| self.offer(server, ready)),
                 Err(error) => self.kernel.violate(format!("a sweep failed: {error}")),

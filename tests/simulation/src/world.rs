@@ -95,7 +95,7 @@ pub async fn run(template: &Template, seed: u64, planted: Planted) -> anyhow::Re
     let servers = 2 + random.below(2);
     let hosts = 2 + random.below(2);
     let most = 3 + random.below(4);
-    let lasts = random.between(Duration::from_secs(15), Duration::from_secs(40));
+    let lasts = random.between(Duration::from_secs(10), Duration::from_secs(25));
     let kernel = Kernel::new(random, plan);
     kernel.log(
         "----",
@@ -135,7 +135,13 @@ pub async fn run(template: &Template, seed: u64, planted: Planted) -> anyhow::Re
     for name in ["ann", "bob"] {
         kernel.spawn(Owner::World, clients.clone().ask_until(name, end));
     }
-    let misfortunes = misfortunes(kernel.clone(), servers.clone(), agents.clone(), end);
+    let misfortunes = misfortunes(
+        kernel.clone(),
+        servers.clone(),
+        agents.clone(),
+        planted,
+        end,
+    );
     kernel.spawn(Owner::World, misfortunes);
     let watch = Arc::new(Watch::new(kernel.clone(), store.clone(), agents.clone()));
     let judge = Judge {
@@ -145,6 +151,11 @@ pub async fn run(template: &Template, seed: u64, planted: Planted) -> anyhow::Re
         servers,
         agents,
         announcer,
+        // What is broken on purpose shows soon.
+        patience: match planted.fences_never_grow {
+            true => Duration::from_secs(120),
+            false => crate::ending::PATIENCE,
+        },
     };
     kernel.spawn(Owner::World, judge.judge(watch.clone(), end));
 
@@ -181,6 +192,7 @@ async fn misfortunes(
     kernel: Kernel,
     servers: Servers,
     agents: Agents,
+    planted: Planted,
     end: drover_domain::Timestamp,
 ) {
     loop {
@@ -203,6 +215,7 @@ async fn misfortunes(
             15..22 => servers.replace(server),
             22..35 => servers.lose_session(server, Duration::ZERO),
             35..55 => servers.lose_session(server, long),
+            55..65 if planted.agents_restart => agents.restart(host),
             55..80 => agents.let_one_exit(host),
             _ => {
                 agents.disconnect(host);

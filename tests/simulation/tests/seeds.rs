@@ -18,23 +18,22 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-fn simulate(seeds: impl Iterator<Item = u64>, planted: Planted) -> Vec<Outcome> {
+fn simulate(seeds: impl Iterator<Item = u64>, planted: Planted) -> anyhow::Result<Vec<Outcome>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()
-        .unwrap();
+        .build()?;
     runtime.block_on(async {
-        let template = Template::make().await.unwrap();
+        let template = Template::make().await?;
         let mut outcomes = Vec::new();
         for seed in seeds {
-            let outcome = run(&template, seed, planted).await.unwrap();
+            let outcome = run(&template, seed, planted).await?;
             let is_violated = outcome.violation.is_some();
             outcomes.push(outcome);
             if is_violated {
                 break;
             }
         }
-        outcomes
+        Ok(outcomes)
     })
 }
 
@@ -53,18 +52,19 @@ fn expect_peace(outcomes: &[Outcome]) {
     }
 }
 
-fn part(part: u64) {
+fn part(part: u64) -> anyhow::Result<()> {
     let seeds = number("DROVER_SIM_SEEDS").unwrap_or(1_000);
     let first = seeds * part / PARTS;
     let last = seeds * (part + 1) / PARTS;
-    expect_peace(&simulate(first..last, Planted::default()));
+    expect_peace(&simulate(first..last, Planted::default())?);
+    Ok(())
 }
 
 macro_rules! parts {
     ($($name:ident = $number:literal,)*) => {
         $(#[test]
-        fn $name() {
-            part($number);
+        fn $name() -> anyhow::Result<()> {
+            part($number)
         })*
     };
 }
@@ -84,19 +84,20 @@ parts! {
 
 /// The seed of `DROVER_SIM_SEED`, with its whole transcript.
 #[test]
-fn one_seed() {
+fn one_seed() -> anyhow::Result<()> {
     let seed = number("DROVER_SIM_SEED").unwrap_or(1);
-    let outcomes = simulate(seed..=seed, Planted::default());
+    let outcomes = simulate(seed..=seed, Planted::default())?;
     for outcome in &outcomes {
         println!("{}", outcome.transcript.join("\n"));
     }
     expect_peace(&outcomes);
+    Ok(())
 }
 
 #[test]
-fn a_seed_gives_the_same_transcript_each_time() {
-    let once = simulate(0..6, Planted::default());
-    let again = simulate(0..6, Planted::default());
+fn a_seed_gives_the_same_transcript_each_time() -> anyhow::Result<()> {
+    let once = simulate(0..6, Planted::default())?;
+    let again = simulate(0..6, Planted::default())?;
     for (once, again) in once.iter().zip(&again) {
         let differ = once.transcript.iter().zip(&again.transcript).enumerate();
         let differ = differ.into_iter().find(|(_, (one, other))| one != other);
@@ -104,4 +105,68 @@ fn a_seed_gives_the_same_transcript_each_time() {
         assert_eq!(once.transcript.len(), again.transcript.len());
         assert!(once.transcript.len() > 50, "seed {}", once.seed);
     }
+    Ok(())
+}
+
+/// How many seeds it takes until a planted bug is found; none within the most.
+fn found_after(planted: Planted, most: u64) -> anyhow::Result<Option<String>> {
+    let outcomes = simulate(0..most, planted)?;
+    let last = outcomes.last();
+    Ok(last.and_then(|last| last.violation.clone()))
+}
+
+#[test]
+fn agents_that_ignore_fences_are_found_out() -> anyhow::Result<()> {
+    let planted = Planted {
+        agents_ignore_fences: true,
+        ..Planted::default()
+    };
+    let found = found_after(planted, 100)?;
+    assert!(found.is_some_and(|found| found.contains("has carried out")));
+    Ok(())
+}
+
+#[test]
+fn fences_that_do_not_grow_are_found_out() -> anyhow::Result<()> {
+    let planted = Planted {
+        fences_never_grow: true,
+        ..Planted::default()
+    };
+    assert!(found_after(planted, 3)?.is_some());
+    Ok(())
+}
+
+#[test]
+fn agents_that_report_nothing_are_found_out() -> anyhow::Result<()> {
+    let planted = Planted {
+        agents_report_nothing: true,
+        ..Planted::default()
+    };
+    let found = found_after(planted, 200)?;
+    assert!(found.is_some_and(|found| found.contains("at rest")));
+    Ok(())
+}
+
+/// A lock saves work, a fence keeps it right.
+#[test]
+fn locks_that_exclude_nobody_break_nothing() -> anyhow::Result<()> {
+    let planted = Planted {
+        locks_exclude_nobody: true,
+        ..Planted::default()
+    };
+    expect_peace(&simulate(0..30, planted)?);
+    Ok(())
+}
+
+/// What agents remember of fences is lost with their memory: shows what comes of it.
+#[test]
+#[ignore = "an agent that was started anew obeys a server that has lost its lock long ago"]
+fn agents_that_are_started_anew_break_nothing() -> anyhow::Result<()> {
+    let planted = Planted {
+        agents_restart: true,
+        ..Planted::default()
+    };
+    let seeds = number("DROVER_SIM_SEEDS").unwrap_or(300);
+    expect_peace(&simulate(0..seeds, planted)?);
+    Ok(())
 }
