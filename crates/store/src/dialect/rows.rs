@@ -8,8 +8,6 @@
 //!
 //! SQLite, for which a statement is a function call away, has its rows listed.
 
-use std::fmt::Write as _;
-
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::{
     ArrayType, ColumnType, Expr, ExprTrait, IntoColumnRef, OnConflict, PgFunc,
@@ -64,7 +62,7 @@ where
         .filter(|column| rows.iter().any(|row| !row.get(*column).is_not_set()))
         .collect();
     let mut text = format!("INSERT INTO \"{}\" (", E::default().table_name());
-    list(&mut text, &columns, |column| quoted(column));
+    list(&mut text, &columns, quoted);
     text.push_str(") SELECT ");
     list(&mut text, &columns, read_back);
     push_unnest(&mut text, &columns);
@@ -107,8 +105,7 @@ where
     for (index, column) in key.iter().enumerate() {
         let joined = if index == 0 { "WHERE" } else { "AND" };
         let column = quoted(column);
-        // Writing to a text cannot fail.
-        let _ = write!(text, " {joined} {table}.{column} = t.{column}");
+        text.push_str(&format!(" {joined} {table}.{column} = t.{column}"));
     }
     run::<E>(transaction, text, &columns, rows).await
 }
@@ -153,7 +150,7 @@ fn push_unnest<C: ColumnTrait>(text: &mut String, columns: &[C]) {
         format!("${number}::{name}[]")
     });
     text.push_str(") AS t (");
-    list(text, columns, |column| quoted(column));
+    list(text, columns, quoted);
     text.push(')');
 }
 
@@ -216,7 +213,7 @@ fn list<C>(text: &mut String, columns: &[C], mut say: impl FnMut(&C) -> String) 
 }
 
 fn quoted<C: Iden>(column: &C) -> String {
-    quoted_name(&column.unquoted())
+    quoted_name(column.unquoted())
 }
 
 fn quoted_name(name: &str) -> String {
