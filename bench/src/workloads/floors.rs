@@ -56,7 +56,7 @@ async fn postgres(size: Size, outcome: &mut Outcome) -> Result<f64> {
     server.query(TABLES).await?;
     let folder = std::env::temp_dir();
     let mut rate = 0.0;
-    for (batch, clients) in [(1, 1), (1, 64), (50, 1), (50, 4)] {
+    for (batch, clients) in [(1, 1), (1, 16), (50, 1), (50, 4)] {
         let script = folder.join(format!("drover-bench-{}-{batch}.sql", std::process::id()));
         std::fs::write(&script, transactions(batch))?;
         let (seconds, clients_text) = (size.seconds.to_string(), clients.to_string());
