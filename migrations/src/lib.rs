@@ -18,6 +18,7 @@ mod m0004_placement;
 mod m0005_credentials;
 mod m0006_retention;
 mod m0007_families;
+mod m0008_rewritten_tables;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_credentials::Migration),
             Box::new(m0006_retention::Migration),
             Box::new(m0007_families::Migration),
+            Box::new(m0008_rewritten_tables::Migration),
         ]
     }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use drover_agent::runtime::Runtime;
 use drover_domain::lifecycle::Request;
-use drover_domain::{ResourceType, State};
+use drover_domain::{Process, ResourceId, ResourceType, State};
 use drover_steps::life::{change, create, force};
 use drover_steps::misfortune::Misfortune;
 use drover_steps::world::{PATIENCE, World};
-use drover_store::ResourceFilter;
+use drover_store::{ProcessFilter, ResourceFilter};
 use tokio::time::{sleep, timeout};
 
 /// Waits until the runtime has so many containers.
@@ -76,7 +76,7 @@ async fn a_container_that_somebody_took_away_is_stopped_and_can_be_started_again
 }
 
 #[tokio::test]
-async fn a_host_removed_by_force_leaves_its_containers_to_be_placed_anew_or_removed() {
+async fn a_host_removed_by_force_stops_what_runs_on_it_and_takes_its_agent_along() {
     let world = World::begin(Misfortune::None).await.unwrap();
     let container = create(&world).await.unwrap();
     let host = world.only(ResourceType::Host, State::Active).await.unwrap();
@@ -87,6 +87,35 @@ async fn a_host_removed_by_force_leaves_its_containers_to_be_placed_anew_or_remo
         world.store.resources(&agents).await.unwrap().is_empty(),
         "its agent is retired with it"
     );
-    change(&world, &container, Request::Stop).await.unwrap();
+    let stopped = world.only(ResourceType::Container, State::Stopped);
+    assert_eq!(stopped.await.unwrap().id, container.id);
+    let stop = last_process(&world, container.id).await;
+    let removal = last_process(&world, host.id).await;
+    assert_eq!(stop.request, Request::Stop);
+    assert_eq!(stop.parent, Some(removal.id), "it is a part of the removal");
     change(&world, &container, Request::Remove).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_that_is_gone_for_ever_is_removed_by_force_with_what_it_ran() {
+    let mut world = World::begin(Misfortune::None).await.unwrap();
+    let container = create(&world).await.unwrap();
+    let host = world.only(ResourceType::Host, State::Active).await.unwrap();
+    world.stop_agent().await.unwrap();
+    force(&world, &host, Request::Remove).await.unwrap();
+    let stopped = world.only(ResourceType::Container, State::Stopped);
+    assert_eq!(stopped.await.unwrap().id, container.id);
+}
+
+async fn last_process(world: &World, resource: ResourceId) -> Process {
+    let filter = ProcessFilter {
+        resource: Some(resource),
+        project: None,
+        parent: None,
+        phases: Vec::new(),
+        after: None,
+        limit: 100,
+    };
+    let processes = world.store.processes(&filter).await.unwrap();
+    processes.into_iter().next_back().unwrap()
 }

@@ -11,6 +11,7 @@ pub mod intents;
 pub mod lifecycle;
 pub mod metrics;
 pub mod placement;
+pub mod processes;
 pub mod refusals;
 pub mod tokens;
 

@@ -70,6 +70,41 @@ async fn containers_outlive_the_death_of_their_agent() {
     );
 }
 
+/// The host is left alone and its work says why; nobody else is held up, and nothing has to be done
+/// by hand when it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_work_of_a_host_that_fails_again_and_again_waits_and_holds_nobody_up() {
+    const STUCK: usize = 40;
+    let mut cluster = Cluster::start(Runtime::Simulated).await.unwrap();
+    let host = the_host_of(&cluster.drover, "host-1").await;
+    cluster.agents[1].kill_hard().unwrap();
+
+    let drover = &cluster.drover;
+    let there = json!({ "placement": { "hostId": host } });
+    let asked = (0..STUCK).map(|_| drover.create(there.clone()));
+    let stuck = futures::future::try_join_all(asked).await.unwrap();
+    until("the work of the host says why it waits", SOON, || async {
+        let waiting = drover.api.list("/v1/processes?phase=waiting").await?;
+        let told = waiting.iter().filter(|process| {
+            let message = process["message"].as_str().unwrap_or_default();
+            message.contains("times in a row") && process["waitsSince"].is_string()
+        });
+        let told = told.count();
+        ensure!(told > STUCK / 2, "{told} of {} say so", waiting.len());
+        Ok(())
+    })
+    .await
+    .unwrap();
+    drover.run(json!({}), SOON).await.unwrap();
+
+    cluster.agents[1].start_again().unwrap();
+    let drover = &cluster.drover;
+    let running = stuck
+        .iter()
+        .map(|id| drover.wait_for_state(id, "running", RUNS_WITHIN));
+    futures::future::try_join_all(running).await.unwrap();
+}
+
 async fn the_host_of(drover: &Drover, name: &str) -> String {
     let hosts = drover
         .api
