@@ -36,6 +36,8 @@ pub struct Judge {
     pub agents: Agents,
     /// How hints go out.
     pub announcer: Announcer,
+    /// Whether every host connects anew before it is judged.
+    pub hosts_come_back: bool,
     /// How long everything may take to come to rest.
     pub patience: Duration,
 }
@@ -50,7 +52,9 @@ impl Judge {
         let judged = async {
             // Twice: what was given up while a host was away is taken from it when it comes back.
             for _ in 0..2 {
-                (0..self.agents.ids().len()).for_each(|host| self.agents.connect(host));
+                if self.hosts_come_back {
+                    (0..self.agents.ids().len()).for_each(|host| self.agents.connect(host));
+                }
                 if !self.rests(end).await? {
                     return Ok(());
                 }

@@ -10,6 +10,8 @@ use crate::random::Random;
 pub struct Planted {
     /// Agents carry out whatever comes, whatever its fence.
     pub agents_ignore_fences: bool,
+    /// Hosts that are connected at the end stay so: none tells of everything once more.
+    pub hosts_stay_connected: bool,
     /// Agents are started anew now and then, and forget the fences that they have seen.
     pub agents_restart: bool,
     /// The lock service gives the same fence each time.

@@ -151,6 +151,7 @@ pub async fn run(template: &Template, seed: u64, planted: Planted) -> anyhow::Re
         servers,
         agents,
         announcer,
+        hosts_come_back: !planted.hosts_stay_connected,
         // What is broken on purpose shows soon.
         patience: match planted.fences_never_grow {
             true => Duration::from_secs(120),

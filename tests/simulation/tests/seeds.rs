@@ -158,9 +158,10 @@ fn locks_that_exclude_nobody_break_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What agents remember of fences is lost with their memory: shows what comes of it.
+/// What agents remember of fences is lost with their memory. No seed is known that goes wrong by it,
+/// but a server that lost its lock long ago would be obeyed: for whoever looks for one.
 #[test]
-#[ignore = "an agent that was started anew obeys a server that has lost its lock long ago"]
+#[ignore = "agents promise to remember fences only until they are started anew"]
 fn agents_that_are_started_anew_break_nothing() -> anyhow::Result<()> {
     let planted = Planted {
         agents_restart: true,
@@ -168,5 +169,18 @@ fn agents_that_are_started_anew_break_nothing() -> anyhow::Result<()> {
     };
     let seeds = number("DROVER_SIM_SEEDS").unwrap_or(300);
     expect_peace(&simulate(0..seeds, planted)?);
+    Ok(())
+}
+
+/// A removal by force gives up on a host that does not answer once, though it is connected; what it
+/// runs is an orphan until its agent connects anew.
+#[test]
+#[ignore = "known: what a removal by force has left behind is found with the next connection only"]
+fn a_removal_by_force_leaves_nothing_on_a_host_that_stays_connected() -> anyhow::Result<()> {
+    let planted = Planted {
+        hosts_stay_connected: true,
+        ..Planted::default()
+    };
+    expect_peace(&simulate(0..100, planted)?);
     Ok(())
 }
