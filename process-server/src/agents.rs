@@ -26,6 +26,8 @@ pub(crate) struct Order {
     pub(crate) resource: ResourceRef,
     /// The fence under which the sender works.
     pub(crate) fence: Fence,
+    /// Whether it is sent even to a host that is left alone.
+    pub(crate) force: bool,
 }
 
 /// What came of a command.
@@ -39,7 +41,9 @@ pub(crate) enum Answer {
     Pong,
     /// The agent, or the runtime, refused or failed.
     Failure(failure::Code, String),
-    /// Nobody knows: the agent is away, or slow, or the bus is.
+    /// The agent is not connected, and the command went nowhere.
+    Absent(String),
+    /// Nobody knows what came of it: the agent is slow, or the bus is away, or lost a message.
     Silence(String),
     /// Nothing was sent: the host failed again and again and is left alone for a while.
     AtRest(AtRest),
@@ -74,12 +78,14 @@ impl Agents {
         action: command::Action,
     ) -> Result<Answer, Malformed> {
         let host = order.host;
-        if let Err(rest) = self.breakers.ask(host) {
+        if !order.force
+            && let Err(rest) = self.breakers.ask(host)
+        {
             return Ok(Answer::AtRest(rest));
         }
         let answer = self.request(order, action).await?;
         match &answer {
-            Answer::Silence(reason) => self.breakers.fail(host, reason),
+            Answer::Absent(reason) | Answer::Silence(reason) => self.breakers.fail(host, reason),
             Answer::Failure(code, reason) if is_fault_of_host(*code) => {
                 self.breakers.fail(host, reason);
             }
@@ -119,6 +125,7 @@ impl Agents {
             Err(error @ BusError::TooLarge { .. }) => {
                 Ok(Answer::Failure(failure::Code::Refused, error.to_string()))
             }
+            Err(error @ BusError::NobodyListens(_)) => Ok(Answer::Absent(no_answer(&error))),
             Err(error) => Ok(Answer::Silence(no_answer(&error))),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use drover_domain::engine::turns::Turns;
 use drover_domain::placement::{self, Candidate, Demand, HeldPort, NoHost};
 use drover_domain::{ResourceId, Timestamp};
 use drover_store::clock::Clock;
@@ -20,6 +21,8 @@ use crate::Chance;
 const FRESH: Duration = Duration::from_millis(250);
 /// How old it may be while somebody does.
 const USABLE: Duration = Duration::from_secs(2);
+/// How far apart those look again who wait for a host to become active.
+const TURN: Duration = Duration::from_millis(50);
 
 /// The hosts as this server knows them.
 #[derive(Clone)]
@@ -29,6 +32,7 @@ pub(crate) struct Hosts {
     chance: Arc<dyn Chance>,
     snapshot: Arc<Mutex<Option<Snapshot>>>,
     is_looking: Arc<AtomicBool>,
+    turns: Arc<Mutex<Turns>>,
 }
 
 struct Snapshot {
@@ -44,6 +48,7 @@ impl Hosts {
             chance,
             snapshot: Arc::default(),
             is_looking: Arc::default(),
+            turns: Arc::new(Mutex::new(Turns::apart(TURN))),
         }
     }
 
@@ -90,6 +95,12 @@ impl Hosts {
         let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         let mut candidates = snapshot.iter().flat_map(|snapshot| &snapshot.candidates);
         candidates.any(|candidate| candidate.id == host)
+    }
+
+    /// When one who waits for a host to become active looks again, not before `earliest`.
+    pub(crate) fn turn(&self, earliest: Timestamp) -> Timestamp {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.next(self.clock.now(), earliest)
     }
 
     /// Forgets the snapshot: it has proved wrong.

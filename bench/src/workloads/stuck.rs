@@ -46,15 +46,15 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     system.add_hosts("dead", 1).await?;
     let dead = system.api().list("/v1/hosts?name=dead-0001").await?;
     let dead = id_of(dead.first().context("the host that is to die")?)?;
-    let mut fleet = system.fleets.pop().context("its fleet")?;
-    fleet.process.kill_hard()?;
-    until("the host is not active", WITHIN, || async {
+    until("the host is active", WITHIN, || async {
         let host = system.api().get(&format!("/v1/hosts/{dead}")).await?;
         let host = host.expect(200)?;
-        ensure!(host["state"] != "active", "it is {}", host["state"]);
+        ensure!(host["state"] == "active", "it is {}", host["state"]);
         Ok(())
     })
     .await?;
+    let mut fleet = system.fleets.pop().context("its fleet")?;
+    fleet.process.kill_hard()?;
 
     let mut outcome = Outcome::of("stuck", parameters);
     let observer = Observer::begin(system.api()).await?;

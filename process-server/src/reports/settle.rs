@@ -187,6 +187,7 @@ impl Settler {
             host,
             resource,
             fence,
+            force: false,
         }
     }
 

@@ -108,6 +108,7 @@ impl Context<'_> {
             host,
             resource: self.resource.reference(),
             fence: self.process.fence,
+            force: self.process.force,
         }
     }
 }

@@ -92,6 +92,21 @@ impl Context<'_> {
     }
 }
 
+/// How often a forced step is tried on a host that is there, before the host is given up.
+const FORCED_TRIES: u32 = 3;
+
+impl Context<'_> {
+    /// What becomes of a forced step whose command was not carried out by a host that is connected:
+    /// one message that was lost is no reason to leave a container running. After a few tries the
+    /// host is given up; `given_up` says how the resource is then.
+    pub(crate) fn forced(&self, reason: &str, given_up: Outcome) -> Outcome {
+        if self.process.attempts() + 1 < FORCED_TRIES {
+            return Outcome::Retry(Failure::new(reason));
+        }
+        given_up
+    }
+}
+
 /// The outcome of a step that was answered with something else than what it asked.
 pub(crate) fn unexpected() -> Outcome {
     Outcome::Retry(Failure::new(

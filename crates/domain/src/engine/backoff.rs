@@ -18,8 +18,13 @@ pub fn backoff(backoff: Backoff, failures: u32, jitter: f64) -> Duration {
 }
 
 /// Half of a wait and a random part of the other half.
-pub(super) fn spread(wait: Duration, jitter: f64) -> Duration {
+fn spread(wait: Duration, jitter: f64) -> Duration {
     wait.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+}
+
+/// A wait and up to a quarter more of it: who was told when to look never looks earlier.
+pub(super) fn linger(wait: Duration, jitter: f64) -> Duration {
+    wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 4.0)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub mod breaker;
 mod cancel;
 mod ending;
 mod failure;
+pub mod turns;
 
 use std::time::Duration;
 
@@ -215,7 +216,7 @@ fn wait(
     write.process.waits_for = waits_for;
     write.process.run_after = moment
         .now
-        .after(backoff::spread(delay, moment.jitter))
+        .after(backoff::linger(delay, moment.jitter))
         .min(time_is_up);
     write
 }

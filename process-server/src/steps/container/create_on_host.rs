@@ -27,7 +27,10 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     {
         Answer::Container(seen) => super::seen(context.resource, &seen),
         Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
-        Answer::Silence(reason) => context.unless_gone(host, context.away(host, reason)).await,
+        Answer::Absent(reason) | Answer::Silence(reason) => {
+            let away = context.away(host, reason);
+            context.unless_gone(host, away).await
+        }
         Answer::AtRest(rest) => {
             context
                 .unless_gone(host, context.at_rest(host, &rest))

@@ -12,8 +12,8 @@ use drover_domain::write::ReservationChange;
 
 use crate::steps::{Context, StepError};
 
-/// How soon to look again when only the state of hosts is in the way. A host that becomes active
-/// wakes the process earlier.
+/// How soon to look again, at the soonest, when only the state of hosts is in the way. A host that
+/// becomes active wakes the process earlier.
 const PAUSE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
@@ -36,17 +36,18 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
             }),
             ..Changes::default()
         })),
-        Err(refusal) => refused(&refusal),
+        Err(refusal) => refused(context, &refusal),
     })
 }
 
 /// A host may yet become active, and that is waited for. What else is in the way is tried again a
 /// few times, since removals may be under way, and then told to whoever asked.
-fn refused(refusal: &NoHost) -> Outcome {
+fn refused(context: Context<'_>, refusal: &NoHost) -> Outcome {
     if refusal.hosts == 0 || refusal.failed.contains_key(&Constraint::State) {
+        let turn = context.surroundings.hosts.turn(context.now.after(PAUSE));
         return Outcome::Wait {
             reason: refusal.to_string(),
-            delay: PAUSE,
+            delay: context.now.until(turn),
             waits_for: Some(WaitsFor::Room),
         };
     }

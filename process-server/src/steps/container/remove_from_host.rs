@@ -1,8 +1,8 @@
 //! Have the host's agent take the container away.
 //!
-//! A container whose host was removed is gone with it. With `force` a host that does not answer, or
-//! cannot do it, is not waited for either: what it still has is taken away when its agent connects
-//! again and tells of it.
+//! A container whose host was removed is gone with it. With `force` a host whose agent is not
+//! connected is not waited for either, and one that does not answer, or cannot do it, is tried a few
+//! times only: what it still has is taken away when its agent connects again and tells of it.
 
 use drover_domain::engine::Outcome;
 use drover_proto::v1::RemoveContainer;
@@ -31,11 +31,12 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
             Ok(super::gone(context.resource))
         }
         Answer::Failure(Code::StaleFence, _) => Err(StepError::Fenced),
-        Answer::Failure(..) | Answer::Silence(_) | Answer::AtRest(_) if context.process.force => {
-            Ok(super::gone(context.resource))
+        Answer::Absent(_) if context.process.force => Ok(super::gone(context.resource)),
+        Answer::Failure(_, reason) | Answer::Silence(reason) if context.process.force => {
+            Ok(context.forced(&reason, super::gone(context.resource)))
         }
         Answer::Failure(code, message) => context.not_carried_out(id, code, &message),
-        Answer::Silence(reason) => Ok(context.away(id, reason)),
+        Answer::Absent(reason) | Answer::Silence(reason) => Ok(context.away(id, reason)),
         Answer::AtRest(rest) => Ok(context.at_rest(id, &rest)),
         Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
     }

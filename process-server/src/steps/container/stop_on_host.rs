@@ -1,6 +1,6 @@
 //! Have the host's agent stop the container. One that was never made is stopped already; so is one
 //! whose host was removed. With `force`, which is how the containers of a host are stopped that is
-//! given up, a host that does not answer is not waited for.
+//! given up, a host whose agent is not connected is not waited for.
 
 use std::time::Duration;
 
@@ -34,11 +34,12 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         Answer::Container(seen) => super::seen(context.resource, &seen),
         Answer::Failure(Code::NotFound, _) => Ok(super::gone(context.resource)),
         Answer::Failure(Code::StaleFence, _) => Err(StepError::Fenced),
-        Answer::Failure(..) | Answer::Silence(_) | Answer::AtRest(_) if context.process.force => {
-            Ok(super::gone(context.resource))
+        Answer::Absent(_) if context.process.force => Ok(super::gone(context.resource)),
+        Answer::Failure(_, reason) | Answer::Silence(reason) if context.process.force => {
+            Ok(context.forced(&reason, super::gone(context.resource)))
         }
         Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
-        Answer::Silence(reason) => Ok(context.away(host, reason)),
+        Answer::Absent(reason) | Answer::Silence(reason) => Ok(context.away(host, reason)),
         Answer::AtRest(rest) => Ok(context.at_rest(host, &rest)),
         Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
     }

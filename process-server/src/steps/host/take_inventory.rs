@@ -33,7 +33,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
             })))
         }
         Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
-        Answer::Silence(reason) => Ok(context.away(host, reason)),
+        Answer::Absent(reason) | Answer::Silence(reason) => Ok(context.away(host, reason)),
         Answer::AtRest(rest) => Ok(context.at_rest(host, &rest)),
         Answer::Container(_) | Answer::Pong => Ok(unexpected()),
     }
