@@ -32,7 +32,7 @@ const PAGE: u64 = 500;
 /// How often the log is looked at without being told.
 const LOOK: Duration = Duration::from_millis(500);
 /// The shortest time between two looks, however often it is told.
-const GAP: Duration = Duration::from_millis(4);
+const GAP: Duration = Duration::from_millis(2);
 
 struct Watching {
     shared: Arc<Shared>,

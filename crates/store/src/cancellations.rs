@@ -3,6 +3,7 @@
 use drover_domain::engine::Cancellation;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
+use crate::dialect::Together;
 use crate::entities::{process, resource};
 use crate::{Store, StoreError, changes, dialect, intents};
 
@@ -34,11 +35,17 @@ impl Store {
             return Ok(false);
         }
         let rows = vec![resource::Model::active(resource)?];
-        dialect::rewrite::<resource::Entity>(&transaction, rows, resource::MOVING).await?;
+        let mut together = Together::begin(&transaction);
+        together
+            .rewrite::<resource::Entity>(rows, resource::MOVING)
+            .await?;
         let rows = vec![process::Model::active(process)?];
-        dialect::rewrite::<process::Entity>(&transaction, rows, process::CHANGING).await?;
+        together
+            .rewrite::<process::Entity>(rows, process::CHANGING)
+            .await?;
         let passed = [(resource, std::slice::from_ref(passed))];
-        changes::append(&transaction, passed.into_iter()).await?;
+        changes::append(&mut together, passed.into_iter()).await?;
+        together.run().await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -7,8 +7,9 @@ use drover_domain::resource::Version;
 use drover_domain::write::Passed;
 use drover_domain::{Resource, ResourceId, ResourceRef, State, Timestamp};
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, QueryFilter, QuerySelect};
+use sea_orm::{ActiveValue, ColumnTrait, QueryFilter, QuerySelect};
 
+use crate::dialect::Together;
 use crate::entities::change;
 use crate::{Store, StoreError, dialect};
 
@@ -137,13 +138,13 @@ impl TryFrom<change::Model> for Change {
 
 /// Appends what resources passed, inside the transaction that makes it so.
 pub(crate) async fn append<'a>(
-    transaction: &DatabaseTransaction,
+    together: &mut Together<'_>,
     passed: impl Iterator<Item = (&'a Resource, &'a [Passed])>,
 ) -> Result<(), StoreError> {
     let rows: Vec<change::ActiveModel> = passed
         .flat_map(|(resource, passed)| passed.iter().map(move |passed| record(resource, *passed)))
         .collect();
-    Ok(dialect::insert::<change::Entity>(transaction, rows).await?)
+    Ok(together.insert::<change::Entity>(rows).await?)
 }
 
 fn record(resource: &Resource, passed: Passed) -> change::ActiveModel {

@@ -1,4 +1,10 @@
 //! Claiming processes, and finding those that nobody works on.
+//!
+//! A claim does not wait until it has reached the disk of PostgreSQL: what its owner writes next
+//! does, and takes the claim along. If the database loses its power in between, the process is as
+//! it was before, waiting for somebody, and its owner is refused. That holds as long as nobody
+//! could write to the row as it was before; a claim that takes a running process away from another
+//! server is made durable at once, or that server could be believed again.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -76,7 +82,7 @@ impl Store {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Vec<Option<Claimed>>, StoreError> {
-        let transaction = dialect::begin(&self.writer).await?;
+        let transaction = dialect::begin(&self.relaxed).await?;
         let backend = transaction.get_database_backend();
         let ids: BTreeSet<Uuid> = claims.iter().map(|claim| claim.process.uuid()).collect();
         let rows = process::Entity::find()
@@ -86,6 +92,9 @@ impl Store {
             .lock_exclusive()
             .all(&transaction)
             .await?;
+        if rows.iter().any(|row| row.phase == Phase::Running.as_str()) {
+            dialect::commit_durably(&transaction).await?;
+        }
         let mut found = HashMap::with_capacity(rows.len());
         for process in rows.into_iter().filter_map(readable::<_, Process>) {
             found.insert(process.id, process);
@@ -192,7 +201,7 @@ impl Store {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let transaction = dialect::begin(&self.writer).await?;
+        let transaction = dialect::begin(&self.relaxed).await?;
         let backend = transaction.get_database_backend();
         let is_one_of = |ids: Vec<Uuid>| dialect::is_one_of(backend, process::Column::Id, ids);
         // An update alone would lock the rows in the order in which they lie on the disk.

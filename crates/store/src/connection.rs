@@ -29,6 +29,11 @@ const BOUNDS: [(&str, &str); 4] = [
     ("tcp_user_timeout", "10s"),
 ];
 
+/// What does not wait for the disk.
+const RELAXED: [(&str, &str); 1] = [("synchronous_commit", "off")];
+/// Claims are made by one caller at a time, and so is what wakes.
+const RELAXED_CONNECTIONS: u32 = 3;
+
 /// Where the database is and how to use it.
 #[derive(Clone)]
 pub struct StoreOptions {
@@ -74,12 +79,13 @@ impl Store {
                 "the address begins with neither `postgres://` nor `sqlite://`".to_owned(),
             ));
         }
-        let (writer, reader, lanes) = if is_sqlite {
+        let (writer, relaxed, reader, lanes) = if is_sqlite {
             let writer = connect_sqlite(options, 1).await?;
-            (writer, connect_sqlite(options, 4).await?, 1)
+            (writer.clone(), writer, connect_sqlite(options, 4).await?, 1)
         } else {
-            let both = connect_postgres(options).await?;
-            (both.clone(), both, POSTGRES_LANES)
+            let both = connect_postgres(options, options.connections, &[]).await?;
+            let relaxed = connect_postgres(options, RELAXED_CONNECTIONS, &RELAXED).await?;
+            (both.clone(), relaxed, both, POSTGRES_LANES)
         };
         let for_intents = (writer.clone(), Tally::of("intents"));
         let for_writes = (writer.clone(), Tally::of("writes"));
@@ -118,6 +124,7 @@ impl Store {
                 }
             }),
             writer,
+            relaxed,
             reader,
         })
     }
@@ -162,21 +169,27 @@ impl Store {
         drop(self.writes);
         drop(self.credentials);
         self.writer.close().await?;
+        self.relaxed.close().await?;
         self.reader.close().await?;
         Ok(())
     }
 }
 
-async fn connect_postgres(options: &StoreOptions) -> Result<DatabaseConnection, StoreError> {
+async fn connect_postgres(
+    options: &StoreOptions,
+    connections: u32,
+    further: &[(&'static str, &'static str)],
+) -> Result<DatabaseConnection, StoreError> {
+    let settings: Vec<_> = BOUNDS.iter().chain(further).copied().collect();
     let mut connect = ConnectOptions::new(&options.url);
     connect
-        .max_connections(options.connections)
+        .max_connections(connections)
         .acquire_timeout(options.patience)
         .connect_timeout(options.patience)
         .connect_lazy(true)
         .test_before_acquire_if_idle_for(IDLE)
         .sqlx_logging_level(LevelFilter::Trace)
-        .map_sqlx_postgres_opts(|postgres| postgres.options(BOUNDS));
+        .map_sqlx_postgres_opts(move |postgres| postgres.options(settings.clone()));
     // Nothing is connected yet, so all that can be wrong is the address; what the driver says of it
     // repeats it, password and all.
     Database::connect(connect).await.map_err(|_| {

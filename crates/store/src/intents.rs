@@ -10,6 +10,7 @@ use sea_orm::{
     QuerySelect,
 };
 
+use crate::dialect::Together;
 use crate::entities::{process, resource};
 use crate::{StoreError, changes, dialect};
 
@@ -164,15 +165,19 @@ pub(crate) async fn insert(
         }
     }
     // What is new takes nobody's place: an id that is there already is refused by the database.
-    dialect::insert::<resource::Entity>(transaction, new).await?;
-    dialect::rewrite::<resource::Entity>(transaction, changed, resource::CHANGING).await?;
+    let mut together = Together::begin(transaction);
+    together.insert::<resource::Entity>(new).await?;
+    together
+        .rewrite::<resource::Entity>(changed, resource::CHANGING)
+        .await?;
     let processes: Result<Vec<_>, _> = intents
         .iter()
         .map(|intent| process::Model::active(&intent.process))
         .collect();
-    dialect::insert::<process::Entity>(transaction, processes?).await?;
+    together.insert::<process::Entity>(processes?).await?;
     let passed = intents
         .iter()
         .map(|intent| (&intent.resource, intent.passed.as_slice()));
-    changes::append(transaction, passed).await
+    changes::append(&mut together, passed).await?;
+    Ok(together.run().await?)
 }

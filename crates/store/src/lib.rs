@@ -68,6 +68,9 @@ pub struct Store {
     /// Every transaction that writes. On SQLite one connection, so that writers queue here rather
     /// than fail there.
     writer: DatabaseConnection,
+    /// Transactions whose loss costs nothing but time, if the database loses its power: they do not
+    /// wait for its disk. On SQLite the same as the writer.
+    relaxed: DatabaseConnection,
     /// Everything else.
     reader: DatabaseConnection,
     intents: Group<Intent, Accepted>,

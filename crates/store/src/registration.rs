@@ -8,6 +8,7 @@ use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, Qu
 use sha2::{Digest, Sha256};
 
 use crate::credentials::{self, CredentialKind, Issued, Presented, Role};
+use crate::dialect::Together;
 use crate::entities::{agent_key, credential, resource};
 use crate::{Store, StoreError, changes, dialect, hosts, intents};
 
@@ -152,13 +153,16 @@ async fn use_token(
     token.version += 1;
     token.updated = now;
     let rows = vec![resource::Model::active(&token)?];
-    dialect::rewrite::<resource::Entity>(transaction, rows, resource::CHANGING).await?;
+    let mut together = Together::begin(transaction);
+    together
+        .rewrite::<resource::Entity>(rows, resource::CHANGING)
+        .await?;
     let passed = [Passed {
         state: token.state,
         version: token.version,
     }];
-    changes::append(transaction, [(&token, passed.as_slice())].into_iter()).await?;
-    Ok(())
+    changes::append(&mut together, [(&token, passed.as_slice())].into_iter()).await?;
+    Ok(together.run().await?)
 }
 
 /// An agent that is known may use a token again that is used up, since it has counted before, but

@@ -16,6 +16,7 @@ use sea_orm::{
     QueryOrder, QuerySelect,
 };
 
+use crate::dialect::Together;
 use crate::entities::{host_port, host_room, reservation};
 use crate::{StoreError, dialect};
 
@@ -193,7 +194,8 @@ impl Rooms {
     }
 
     /// Writes what has changed.
-    pub(crate) async fn save(self, transaction: &DatabaseTransaction) -> Result<(), StoreError> {
+    pub(crate) async fn save(self, together: &mut Together<'_>) -> Result<(), StoreError> {
+        let transaction = together.transaction();
         if !self.released.is_empty() {
             host_port::Entity::delete_many()
                 .filter(host_port::Column::ContainerId.is_in(self.released.iter().copied()))
@@ -210,16 +212,20 @@ impl Rooms {
             return Ok(());
         }
         let rows = taken.into_iter().map(|row| row.into_active_model());
-        dialect::insert::<reservation::Entity>(transaction, rows.collect()).await?;
+        together
+            .insert::<reservation::Entity>(rows.collect())
+            .await?;
         let rows = ports.into_iter().map(|row| row.into_active_model());
-        dialect::insert::<host_port::Entity>(transaction, rows.collect()).await?;
+        together.insert::<host_port::Entity>(rows.collect()).await?;
         let rows = self.rooms.into_values().map(|row| row.into_active_model());
         let taken = [
             host_room::Column::CpuMillisTaken,
             host_room::Column::MemoryMibTaken,
             host_room::Column::Containers,
         ];
-        dialect::rewrite::<host_room::Entity>(transaction, rows.collect(), &taken).await?;
+        together
+            .rewrite::<host_room::Entity>(rows.collect(), &taken)
+            .await?;
         Ok(())
     }
 }

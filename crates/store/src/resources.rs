@@ -5,6 +5,7 @@ use drover_domain::write::Passed;
 use drover_domain::{Resource, ResourceId, ResourceType, State};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use crate::dialect::Together;
 use crate::entities::resource;
 use crate::{Store, StoreError, changes, dialect, intents};
 
@@ -111,7 +112,9 @@ impl Store {
             state: new.state,
             version: new.version,
         }];
-        changes::append(&transaction, [(new, passed.as_slice())].into_iter()).await?;
+        let mut together = Together::begin(&transaction);
+        changes::append(&mut together, [(new, passed.as_slice())].into_iter()).await?;
+        together.run().await?;
         Ok(transaction.commit().await?)
     }
 
@@ -128,12 +131,16 @@ impl Store {
             return Ok(false);
         }
         let rows = vec![resource::Model::active(changed)?];
-        dialect::rewrite::<resource::Entity>(&transaction, rows, resource::CHANGING).await?;
+        let mut together = Together::begin(&transaction);
+        together
+            .rewrite::<resource::Entity>(rows, resource::CHANGING)
+            .await?;
         let passed = [Passed {
             state: changed.state,
             version: changed.version,
         }];
-        changes::append(&transaction, [(changed, passed.as_slice())].into_iter()).await?;
+        changes::append(&mut together, [(changed, passed.as_slice())].into_iter()).await?;
+        together.run().await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -19,6 +19,7 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect,
 };
 
+use crate::dialect::Together;
 use crate::entities::{process, resource};
 use crate::reservations::Rooms;
 use crate::{StoreError, changes, children, dialect, intents};
@@ -45,9 +46,12 @@ pub(crate) async fn commit(
         }
         outcomes.push(outcome);
     }
-    rewrite(&transaction, &passed).await?;
+    let mut together = Together::begin(&transaction);
+    rooms.save(&mut together).await?;
+    rewrite(&mut together, &passed).await?;
+    together.run().await?;
+    insert_successors(&transaction, &passed).await?;
     children::insert(&transaction, &passed).await?;
-    rooms.save(&transaction).await?;
     transaction.commit().await?;
     Ok(outcomes)
 }
@@ -126,10 +130,7 @@ async fn lock_owners(
     Ok(owners.collect())
 }
 
-async fn rewrite(
-    transaction: &DatabaseTransaction,
-    writes: &[&ProcessWrite],
-) -> Result<(), StoreError> {
+async fn rewrite(together: &mut Together<'_>, writes: &[&ProcessWrite]) -> Result<(), StoreError> {
     if writes.is_empty() {
         return Ok(());
     }
@@ -142,24 +143,22 @@ async fn rewrite(
             kept.push(resource::Model::active(resource)?);
         }
     }
-    dialect::rewrite::<resource::Entity>(transaction, kept, resource::MOVING).await?;
+    together
+        .rewrite::<resource::Entity>(kept, resource::MOVING)
+        .await?;
     if !purged.is_empty() {
         resource::Entity::delete_many()
             .filter(resource::Column::Id.is_in(purged))
-            .exec(transaction)
+            .exec(together.transaction())
             .await?;
     }
     let processes: Result<Vec<_>, _> = writes
         .iter()
         .map(|write| process::Model::active(&write.process))
         .collect();
-    dialect::rewrite::<process::Entity>(transaction, processes?, process::CHANGING).await?;
-    let successors: Result<Vec<_>, _> = writes
-        .iter()
-        .filter_map(|write| write.successor.as_ref())
-        .map(process::Model::active)
-        .collect();
-    dialect::insert::<process::Entity>(transaction, successors?).await?;
+    together
+        .rewrite::<process::Entity>(processes?, process::CHANGING)
+        .await?;
     let passed = writes
         .iter()
         .filter_map(|write| {
@@ -169,5 +168,19 @@ async fn rewrite(
                 .map(|(resource, _)| (resource, write))
         })
         .map(|(resource, write)| (resource, write.passed.as_slice()));
-    changes::append(transaction, passed).await
+    changes::append(together, passed).await
+}
+
+/// Inserts the processes that follow from others. Apart, since a resource has one unfinished process at
+/// most, and PostgreSQL promises no order to the parts of one statement.
+async fn insert_successors(
+    transaction: &DatabaseTransaction,
+    writes: &[&ProcessWrite],
+) -> Result<(), StoreError> {
+    let successors: Result<Vec<_>, _> = writes
+        .iter()
+        .filter_map(|write| write.successor.as_ref())
+        .map(process::Model::active)
+        .collect();
+    Ok(dialect::insert::<process::Entity>(transaction, successors?).await?)
 }

@@ -278,6 +278,9 @@ impl Runner {
     }
 
     async fn announce(&self, write: &ProcessWrite, next: Next) {
+        if !write.passed.is_empty() {
+            self.announcer.changed().await;
+        }
         if matches!(next, Next::End | Next::Chain) {
             let Process { phase, message, .. } = &write.process;
             tracing::info!(%phase, message, "process ended");
@@ -285,9 +288,6 @@ impl Runner {
             self.announcer.ended(write.process.id).await;
         }
         self.tell_family(write, next).await;
-        if !write.passed.is_empty() {
-            self.announcer.changed().await;
-        }
         if let Some((resource, _)) = &write.resource
             && resource.resource_type() == ResourceType::Host
             && resource.state == State::Active

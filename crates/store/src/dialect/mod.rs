@@ -10,7 +10,7 @@ use sea_orm::{
 
 mod rows;
 
-pub(crate) use rows::{insert, is_one_of, rewrite};
+pub(crate) use rows::{Together, insert, is_one_of, rewrite};
 
 use crate::Position;
 use crate::entities::change;
@@ -29,6 +29,16 @@ pub(crate) async fn begin(database: &DatabaseConnection) -> Result<DatabaseTrans
         _ => TransactionOptions::default(),
     };
     database.begin_with_options(options).await
+}
+
+/// Has a transaction wait for the disk although its connection does not.
+pub(crate) async fn commit_durably(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    if transaction.get_database_backend() == DatabaseBackend::Postgres {
+        transaction
+            .execute_unprepared("SET LOCAL synchronous_commit = on")
+            .await?;
+    }
+    Ok(())
 }
 
 /// Keeps other servers from changing the schema until the transaction ends. On SQLite a transaction

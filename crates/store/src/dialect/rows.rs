@@ -3,7 +3,7 @@
 //! A statement that lists its rows, `VALUES (…), (…), …`, has another text for each number of them:
 //! the database parses and plans thousands of parameters anew each time. PostgreSQL is handed one
 //! array a column instead, and one statement of one text serves any number of rows; it is prepared
-//! once a connection. An array of the driver holds no NULL, so a column that may be NULL marks it
+//! once a connection, and a transaction sends what it writes in one piece ([`Together`]). An array of the driver holds no NULL, so a column that may be NULL marks it
 //! by a value that it never holds otherwise, and the statement turns that back.
 //!
 //! SQLite, for which a statement is a function call away, has its rows listed.
@@ -49,24 +49,9 @@ where
     E: EntityTrait,
     E::ActiveModel: Send,
 {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    if transaction.get_database_backend() != DatabaseBackend::Postgres {
-        E::insert_many(rows)
-            .exec_without_returning(transaction)
-            .await?;
-        return Ok(());
-    }
-    let columns: Vec<E::Column> = E::Column::iter()
-        .filter(|column| rows.iter().any(|row| !row.get(*column).is_not_set()))
-        .collect();
-    let mut text = format!("INSERT INTO \"{}\" (", E::default().table_name());
-    list(&mut text, &columns, quoted);
-    text.push_str(") SELECT ");
-    list(&mut text, &columns, read_back);
-    push_unnest(&mut text, &columns);
-    run::<E>(transaction, text, &columns, rows).await
+    let mut together = Together::begin(transaction);
+    together.insert::<E>(rows).await?;
+    together.run().await
 }
 
 /// Rewrites some columns of rows that are there. Whoever calls it has locked the rows.
@@ -79,71 +64,152 @@ where
     E: EntityTrait,
     E::ActiveModel: Send,
 {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let key: Vec<E::Column> = E::PrimaryKey::iter()
-        .map(PrimaryKeyToColumn::into_column)
-        .collect();
-    if transaction.get_database_backend() != DatabaseBackend::Postgres {
-        let rewrite = OnConflict::columns(key)
-            .update_columns(changed.iter().copied())
-            .to_owned();
-        E::insert_many(rows)
-            .on_conflict(rewrite)
-            .exec_without_returning(transaction)
-            .await?;
-        return Ok(());
-    }
-    let table = quoted_name(E::default().table_name());
-    let mut text = format!("UPDATE {table} SET ");
-    list(&mut text, changed, |column| {
-        format!("{} = {}", quoted(column), read_back(column))
-    });
-    let columns: Vec<E::Column> = key.iter().chain(changed).copied().collect();
-    push_unnest(&mut text, &columns);
-    for (index, column) in key.iter().enumerate() {
-        let joined = if index == 0 { "WHERE" } else { "AND" };
-        let column = quoted(column);
-        text.push_str(&format!(" {joined} {table}.{column} = t.{column}"));
-    }
-    run::<E>(transaction, text, &columns, rows).await
+    let mut together = Together::begin(transaction);
+    together.rewrite::<E>(rows, changed).await?;
+    together.run().await
 }
 
-async fn run<E>(
-    transaction: &DatabaseTransaction,
-    text: String,
-    columns: &[E::Column],
-    rows: Vec<E::ActiveModel>,
-) -> Result<(), DbErr>
-where
-    E: EntityTrait,
-    E::ActiveModel: Send,
-{
-    let mut arrays: Vec<Vec<Value>> = vec![Vec::with_capacity(rows.len()); columns.len()];
-    for row in rows {
-        for (array, column) in arrays.iter_mut().zip(columns) {
-            let value = row.get(*column).into_value();
-            array.push(match value {
-                Some(value) if !is_null(&value) => value,
-                _ => absent(column)?,
-            });
+/// Inserts and rewrites of several tables that go to PostgreSQL in one statement: each is a part of
+/// its `WITH`, so that a transaction costs one journey for all of them. All parts see the tables as
+/// they were before, so no row may occur in two of them. On SQLite they run as they come.
+pub(crate) struct Together<'a> {
+    transaction: &'a DatabaseTransaction,
+    parts: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl<'a> Together<'a> {
+    pub(crate) fn begin(transaction: &'a DatabaseTransaction) -> Self {
+        Self {
+            transaction,
+            parts: Vec::new(),
+            values: Vec::new(),
         }
     }
-    let mut values = Vec::with_capacity(columns.len());
-    for (array, column) in arrays.into_iter().zip(columns) {
-        let (_, kind) = type_of(column)?;
-        values.push(Value::Array(kind, Some(Box::new(array))));
+
+    /// The transaction that it is a part of.
+    pub(crate) fn transaction(&self) -> &'a DatabaseTransaction {
+        self.transaction
     }
-    let statement = Statement::from_sql_and_values(DatabaseBackend::Postgres, text, values);
-    transaction.execute_raw(statement).await?;
-    Ok(())
+
+    /// See [`insert`].
+    pub(crate) async fn insert<E>(&mut self, rows: Vec<E::ActiveModel>) -> Result<(), DbErr>
+    where
+        E: EntityTrait,
+        E::ActiveModel: Send,
+    {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if self.transaction.get_database_backend() != DatabaseBackend::Postgres {
+            E::insert_many(rows)
+                .exec_without_returning(self.transaction)
+                .await?;
+            return Ok(());
+        }
+        let columns: Vec<E::Column> = E::Column::iter()
+            .filter(|column| rows.iter().any(|row| !row.get(*column).is_not_set()))
+            .collect();
+        let mut text = format!("INSERT INTO {} (", quoted_name(E::default().table_name()));
+        list(&mut text, &columns, quoted);
+        text.push_str(") SELECT ");
+        list(&mut text, &columns, read_back);
+        push_unnest(&mut text, &columns, self.values.len());
+        self.push::<E>(text, &columns, rows)
+    }
+
+    /// See [`rewrite`].
+    pub(crate) async fn rewrite<E>(
+        &mut self,
+        rows: Vec<E::ActiveModel>,
+        changed: &[E::Column],
+    ) -> Result<(), DbErr>
+    where
+        E: EntityTrait,
+        E::ActiveModel: Send,
+    {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let key: Vec<E::Column> = E::PrimaryKey::iter()
+            .map(PrimaryKeyToColumn::into_column)
+            .collect();
+        if self.transaction.get_database_backend() != DatabaseBackend::Postgres {
+            let rewrite = OnConflict::columns(key)
+                .update_columns(changed.iter().copied())
+                .to_owned();
+            E::insert_many(rows)
+                .on_conflict(rewrite)
+                .exec_without_returning(self.transaction)
+                .await?;
+            return Ok(());
+        }
+        let table = quoted_name(E::default().table_name());
+        let mut text = format!("UPDATE {table} SET ");
+        list(&mut text, changed, |column| {
+            format!("{} = {}", quoted(column), read_back(column))
+        });
+        let columns: Vec<E::Column> = key.iter().chain(changed).copied().collect();
+        push_unnest(&mut text, &columns, self.values.len());
+        for (index, column) in key.iter().enumerate() {
+            let joined = if index == 0 { "WHERE" } else { "AND" };
+            let column = quoted(column);
+            text.push_str(&format!(" {joined} {table}.{column} = t.{column}"));
+        }
+        self.push::<E>(text, &columns, rows)
+    }
+
+    /// Has all of it written.
+    pub(crate) async fn run(self) -> Result<(), DbErr> {
+        let mut parts = self.parts;
+        let Some(last) = parts.pop() else {
+            return Ok(());
+        };
+        let mut text = String::new();
+        for (number, part) in parts.iter().enumerate() {
+            let joined = if number == 0 { "WITH" } else { "," };
+            text.push_str(&format!("{joined} part{number} AS ({part}) "));
+        }
+        text.push_str(&last);
+        let backend = DatabaseBackend::Postgres;
+        let statement = Statement::from_sql_and_values(backend, text, self.values);
+        self.transaction.execute_raw(statement).await?;
+        Ok(())
+    }
+
+    fn push<E>(
+        &mut self,
+        text: String,
+        columns: &[E::Column],
+        rows: Vec<E::ActiveModel>,
+    ) -> Result<(), DbErr>
+    where
+        E: EntityTrait,
+    {
+        let mut arrays: Vec<Vec<Value>> = vec![Vec::with_capacity(rows.len()); columns.len()];
+        for row in rows {
+            for (array, column) in arrays.iter_mut().zip(columns) {
+                let value = row.get(*column).into_value();
+                array.push(match value {
+                    Some(value) if !is_null(&value) => value,
+                    _ => absent(column)?,
+                });
+            }
+        }
+        for (array, column) in arrays.into_iter().zip(columns) {
+            let (_, kind) = type_of(column)?;
+            let array = Value::Array(kind, Some(Box::new(array)));
+            self.values.push(array);
+        }
+        self.parts.push(text);
+        Ok(())
+    }
 }
 
-/// ` FROM UNNEST($1::uuid[], …) AS t ("id", …)`.
-fn push_unnest<C: ColumnTrait>(text: &mut String, columns: &[C]) {
+/// ` FROM UNNEST($1::uuid[], …) AS t ("id", …)`, with parameters after the first `given`.
+fn push_unnest<C: ColumnTrait>(text: &mut String, columns: &[C], given: usize) {
     text.push_str(" FROM UNNEST(");
-    let mut number = 0;
+    let mut number = given;
     list(text, columns, |column| {
         number += 1;
         let name = type_of(column).map_or("text", |(name, _)| name);
