@@ -114,7 +114,7 @@ fn moment() -> Moment<'static> {
     Moment {
         now: NOW,
         began: NOW,
-        jitter: 1.0,
+        jitter: 0.0,
         successor: fresh::process_id(),
         lease: LEASE,
         policies: &POLICIES,
