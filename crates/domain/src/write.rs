@@ -162,8 +162,13 @@ pub struct ProcessWrite {
 impl ProcessWrite {
     /// Whether it says nothing but that a step is finished which changed nothing. Such a write can
     /// be left to the next one: if that is lost, the step runs again and changes nothing again.
+    ///
+    /// Not so for a process that is atomic. It undoes what its row says that it began, and whoever
+    /// takes it up from there must find each step that ran before the one that it fails of.
     pub fn can_wait(&self) -> bool {
+        let definition = self.process.definition();
         self.process.phase == Phase::Running
+            && !definition.is_some_and(|definition| definition.is_atomic)
             && self.resource.is_none()
             && self.reservation.is_none()
             && self.successor.is_none()

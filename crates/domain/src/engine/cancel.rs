@@ -1,7 +1,9 @@
 //! Cancelling a process.
 //!
-//! A process that has not begun leaves its resource as it was. One that has begun leaves it in
-//! `error`, since nobody knows how far it got: from there the resource can be started or removed.
+//! A process that has not begun leaves its resource as it was, and so does one without steps, which
+//! does nothing but its end: a purge that is cancelled leaves what was removed removed. One that has
+//! begun leaves it in `error`, since nobody knows how far it got: from there the resource can be
+//! started or removed.
 //! Whoever runs the process finds at its next write that it is not theirs any more.
 
 use super::set_error;
@@ -33,7 +35,11 @@ pub fn cancel(
     if process.phase.is_finished() {
         return None;
     }
-    let has_begun = !process.journal.is_empty() || process.phase == Phase::Running;
+    let has_steps = process
+        .definition()
+        .is_none_or(|definition| !definition.steps.is_empty());
+    let is_on_a_step = process.phase == Phase::Running && has_steps;
+    let has_begun = !process.journal.is_empty() || is_on_a_step;
     let returns = !has_begun && !process.origin.is_transitional();
     let message = format!("canceled: {reason}");
     let mut process = process.clone();
