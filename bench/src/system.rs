@@ -74,13 +74,18 @@ impl System {
             wiring,
             key: key.trim().to_owned(),
         };
-        system.add_hosts("sim", hosts).await?;
+        system.add_hosts("sim", hosts, &[]).await?;
         Ok(system)
     }
 
     /// Adds hosts in an operating-system process of their own.
-    pub(crate) async fn add_hosts(&mut self, name: &str, hosts: usize) -> Result<()> {
-        let fleet = Fleet::start(self.drover(), name, hosts).await?;
+    pub(crate) async fn add_hosts(
+        &mut self,
+        name: &str,
+        hosts: usize,
+        flags: &[&str],
+    ) -> Result<()> {
+        let fleet = Fleet::start(self.drover(), name, hosts, flags).await?;
         self.fleets.push(fleet);
         Ok(())
     }

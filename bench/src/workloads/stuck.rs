@@ -43,7 +43,9 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
         "seconds": size.seconds,
     });
     let mut system = System::cluster(1, &[], size.hosts).await?;
-    system.add_hosts("dead", 1).await?;
+    system
+        .add_hosts("dead", 1, &["--host-memory-mib", "64"])
+        .await?;
     let dead = system.api().list("/v1/hosts?name=dead-0001").await?;
     let dead = id_of(dead.first().context("the host that is to die")?)?;
     until("the host is active", WITHIN, || async {
@@ -58,7 +60,7 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
 
     let mut outcome = Outcome::of("stuck", parameters);
     let observer = Observer::begin(system.api()).await?;
-    create_all(&system, &container(&json!({})), WARM_UP, 16).await?;
+    create_all(&system, &container(&elsewhere()), WARM_UP, 16).await?;
     let warm = |seen: &crate::observer::Seen| (seen.running.len() >= WARM_UP).then_some(());
     observer.until("warming up", WITHIN, warm).await?;
 
@@ -98,6 +100,12 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// What the dead host has no room for: a host counts as active until somebody says otherwise, and
+/// would be chosen for others too.
+fn elsewhere() -> Value {
+    json!({ "resources": { "memoryMiB": 128 } })
+}
+
 fn cost(outcome: &Outcome) -> Value {
     json!({ "figures": outcome.by_name(), "details": outcome.details() })
 }
@@ -105,7 +113,7 @@ fn cost(outcome: &Outcome) -> Value {
 /// How long containers take that have nothing to do with the dead host, and what they cost.
 async fn others(system: &System, observer: &Observer, size: Size) -> Result<(Times, Value)> {
     let reading = Reading::first(system).await?;
-    let spec = container(&json!({}));
+    let spec = container(&elsewhere());
     let during = Duration::from_secs(size.seconds);
     let created = create_steadily(system, &spec, size.rate, during).await?;
     let ran = |seen: &crate::observer::Seen| {

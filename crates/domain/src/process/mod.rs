@@ -128,7 +128,8 @@ pub struct Process {
     pub origin: State,
     /// Whether the request was forced.
     pub force: bool,
-    /// Its steps so far, in order; at most the last one is unfinished.
+    /// Its steps so far, in order: those that were to be done, of which at most the last is unfinished,
+    /// and once it has failed those that undo them, likewise.
     pub journal: Vec<JournalEntry>,
     /// Nobody but its owner need look at it before this moment.
     pub run_after: Timestamp,

@@ -23,11 +23,12 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts hosts that are called `<name>-0001` and so on, and waits until all are connected.
+    /// Starts hosts that are called `<name>-0001` and so on, with further flags, and waits until all
+    /// are connected.
     ///
     /// # Errors
     /// When they do not come up.
-    pub async fn start(drover: &Drover, name: &str, hosts: usize) -> Result<Self> {
+    pub async fn start(drover: &Drover, name: &str, hosts: usize, flags: &[&str]) -> Result<Self> {
         let asked = json!({ "name": name, "maximumUses": hosts });
         let reply = drover.api.post("/v1/registrationTokens", &asked).await?;
         let token = reply.expect(201)?["token"].as_str().map(str::to_owned);
@@ -38,6 +39,7 @@ impl Fleet {
             .arguments(["--name-prefix", name, "--data-dir", &data_dir])
             .arguments(["--connect", &drover.agent_servers.join(",")])
             .arguments(["--token", &token, "--log", "warn,droverd=info"])
+            .arguments(flags.iter().copied())
             .start(drover.folder())?;
         let mut fleet = Self { process, hosts };
         fleet.wait_until_connected().await?;
