@@ -116,10 +116,13 @@ impl Breaker {
 
     /// The host did not do what it was asked. `jitter` is from 0 to 1.
     pub fn fail(&mut self, reason: &str, now: Timestamp, jitter: f64) {
-        self.failures = self.failures.saturating_add(1);
         reason.clone_into(&mut self.reason);
-        if matches!(self.state, State::Resting { .. }) || self.failures < TOLERATED {
+        if matches!(self.state, State::Resting { .. }) {
             // The failures of those that were under way when the rest began are no news.
+            return;
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < TOLERATED {
             return;
         }
         let rests = self.failures - TOLERATED + 1;

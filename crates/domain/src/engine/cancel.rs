@@ -38,8 +38,9 @@ pub fn cancel(
     let has_steps = process
         .definition()
         .is_none_or(|definition| !definition.steps.is_empty());
-    let is_on_a_step = process.phase == Phase::Running && has_steps;
-    let has_begun = !process.journal.is_empty() || is_on_a_step;
+    // One that was claimed may have been on a step that nobody has told of.
+    let was_claimed = process.phase == Phase::Running || process.started.is_some();
+    let has_begun = !process.journal.is_empty() || (was_claimed && has_steps);
     let returns = !has_begun && !process.origin.is_transitional();
     let message = format!("canceled: {reason}");
     let mut process = process.clone();

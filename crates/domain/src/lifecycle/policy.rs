@@ -12,6 +12,9 @@ use super::{Request, of};
 use crate::ResourceType;
 use crate::process::Priority;
 
+/// No time of a policy is longer.
+const A_YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 /// How long and how hard a process tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -108,6 +111,9 @@ pub enum UnsoundPolicy {
     /// A process that may not be tried, or has no time.
     #[error("the policy of `{0}` leaves no try, or no time for one")]
     Nothing(String),
+    /// A time that nobody would live to see the end of.
+    #[error("the policy of `{0}` has a time of more than a year")]
+    Endless(String),
     /// The first wait is longer than the longest.
     #[error("the policy of `{0}` has a first backoff that is longer than its longest")]
     Backoff(String),
@@ -133,6 +139,9 @@ impl Policies {
         let policy = policy.adjusted(adjustment);
         if policy.attempts == 0 || policy.deadline.is_zero() {
             return Err(UnsoundPolicy::Nothing(name.to_owned()));
+        }
+        if policy.deadline > A_YEAR || policy.backoff.longest > A_YEAR {
+            return Err(UnsoundPolicy::Endless(name.to_owned()));
         }
         if policy.backoff.first > policy.backoff.longest {
             return Err(UnsoundPolicy::Backoff(name.to_owned()));
@@ -182,6 +191,11 @@ mod tests {
             ..none
         };
         assert!(policies.adjust("container.start", never).is_err());
+        let endless = Adjustment {
+            deadline: Some(Duration::MAX),
+            ..none
+        };
+        assert!(policies.adjust("container.start", endless).is_err());
         let shrinking = Adjustment {
             backoff_first: Some(Duration::from_secs(9)),
             backoff_longest: Some(Duration::from_secs(3)),

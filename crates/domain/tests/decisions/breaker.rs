@@ -74,8 +74,11 @@ impl Model {
     }
 
     fn fail(&mut self, now: Timestamp) {
+        if matches!(self.stands, Stands::Resting { .. }) {
+            return;
+        }
         self.failures += 1;
-        if self.failures < TOLERATED || matches!(self.stands, Stands::Resting { .. }) {
+        if self.failures < TOLERATED {
             return;
         }
         let rests = self.failures - TOLERATED;
