@@ -160,6 +160,18 @@ pub struct ProcessWrite {
 }
 
 impl ProcessWrite {
+    /// A write that says how the process stands and nothing else.
+    pub fn of(process: Process) -> Self {
+        Self {
+            process,
+            resource: None,
+            reservation: None,
+            successor: None,
+            children: Vec::new(),
+            passed: Vec::new(),
+        }
+    }
+
     /// Whether it says nothing but that a step is finished which changed nothing. Such a write can
     /// be left to the next one: if that is lost, the step runs again and changes nothing again.
     ///

@@ -8,3 +8,4 @@ pub(crate) mod offers;
 pub(crate) mod runner;
 pub(crate) mod sweep;
 pub(crate) mod taking;
+mod telling;

@@ -20,9 +20,8 @@ use drover_bus::Announcer;
 use drover_domain::engine::{Begin, Failure, Moment, Next, Outcome, advance, begin};
 use drover_domain::lifecycle::Policies;
 use drover_domain::lifecycle::Step;
-use drover_domain::process::WaitsFor;
 use drover_domain::write::{ProcessWrite, Written};
-use drover_domain::{Phase, Process, Resource, ResourceType, ServerId, State, Timestamp};
+use drover_domain::{Phase, Process, Resource, ServerId, Timestamp};
 use drover_locks::Guard;
 use drover_store::clock::Clock;
 use drover_store::{Claimed, Ready, StoreError};
@@ -31,8 +30,8 @@ use tracing::Instrument;
 
 use super::caps::{Caps, Full};
 use crate::steps::{self, StepError, Surroundings};
+use crate::vitals;
 use crate::{Chance, Interference};
-use crate::{vitals, waking};
 
 /// How often a step is run again at once because what it had read was out of date, before it
 /// counts as a failed try.
@@ -264,79 +263,10 @@ impl Runner {
             priority,
             ..
         } = process;
-        let write = ProcessWrite {
-            process,
-            resource: None,
-            reservation: None,
-            successor: None,
-            children: Vec::new(),
-            passed: Vec::new(),
-        };
+        let write = ProcessWrite::of(process);
         self.commit(&write).await?;
         self.announcer.ready(id, reference, priority).await;
         Err(Stop::NotOurs)
-    }
-
-    async fn announce(&self, write: &ProcessWrite, next: Next) {
-        if !write.passed.is_empty() {
-            self.announcer.changed().await;
-        }
-        if matches!(next, Next::End | Next::Chain) {
-            let Process { phase, message, .. } = &write.process;
-            tracing::info!(%phase, message, "process ended");
-            vitals::process_ended(&write.process);
-            self.announcer.ended(write.process.id).await;
-        }
-        self.tell_family(write, next).await;
-        if let Some((resource, _)) = &write.resource
-            && resource.resource_type() == ResourceType::Host
-            && resource.state == State::Active
-        {
-            self.surroundings.hosts.forget();
-            self.wake(WaitsFor::Room).await;
-        }
-        for host in self.surroundings.agents.breakers().take_recovered() {
-            self.wake(WaitsFor::Host(host)).await;
-        }
-    }
-
-    /// Tells what children were born, and wakes a parent whose last child has ended: its own
-    /// process, if that has begun to wait after they did.
-    async fn tell_family(&self, write: &ProcessWrite, next: Next) {
-        for child in &write.children {
-            let Process {
-                id,
-                resource,
-                priority,
-                ..
-            } = child.process;
-            self.announcer.ready(id, resource, priority).await;
-        }
-        let process = &write.process;
-        let parent = match next {
-            Next::End => process.parent,
-            Next::Rest if process.waits_for == Some(WaitsFor::Children) => Some(process.id),
-            _ => None,
-        };
-        let Some(parent) = parent else { return };
-        let store = &self.surroundings.store;
-        match store.wake_parent(parent, self.clock.now()).await {
-            Ok(Some(ready)) => {
-                self.announcer
-                    .ready(ready.process, ready.resource, ready.priority)
-                    .await;
-            }
-            Ok(None) => {}
-            Err(error) => tracing::info!(%error, "a parent was not woken, it looks by itself"),
-        }
-    }
-
-    /// Makes those due that wait for something which has happened. The sweep takes them up.
-    async fn wake(&self, waits_for: WaitsFor) {
-        let store = &self.surroundings.store;
-        if let Err(error) = waking::wake(store, &*self.clock, waits_for).await {
-            tracing::info!(%error, "nobody was woken, they look again by themselves");
-        }
     }
 
     fn moment(&self, began: Timestamp) -> Moment<'_> {

@@ -43,12 +43,10 @@ pub(super) fn finish_step(
         })
         .collect();
     let write = ProcessWrite {
-        process,
         resource: changed.map(|changed| (changed, resource.version)),
         reservation,
-        successor: None,
-        children: Vec::new(),
         passed,
+        ..ProcessWrite::of(process)
     };
     (write, Next::Continue)
 }
@@ -98,12 +96,11 @@ pub(super) fn end(
         Next::End
     };
     let write = ProcessWrite {
-        process,
         resource: Some((ended, resource.version)),
         reservation,
         successor,
-        children: Vec::new(),
         passed,
+        ..ProcessWrite::of(process)
     };
     (write, next)
 }

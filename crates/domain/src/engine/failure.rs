@@ -59,14 +59,7 @@ pub(super) fn fail(
             process.message = Some(format!("undoes what it began, after: {message}"));
             process.phase = Phase::Running;
             process.run_after = moment.now.after(moment.lease);
-            let write = ProcessWrite {
-                process,
-                resource: None,
-                reservation: None,
-                successor: None,
-                children: Vec::new(),
-                passed: Vec::new(),
-            };
+            let write = ProcessWrite::of(process);
             return (write, Next::Continue);
         }
     }
@@ -94,12 +87,9 @@ pub(super) fn give_up(
         version: failed.version,
     }];
     let write = ProcessWrite {
-        process,
         resource: Some((failed, resource.version)),
-        reservation: None,
-        successor: None,
-        children: Vec::new(),
         passed,
+        ..ProcessWrite::of(process)
     };
     (write, Next::End)
 }

@@ -260,14 +260,7 @@ fn is_late(process: &Process, moment: Moment<'_>) -> bool {
 fn stay(process: &Process, step: Step, began: Timestamp) -> ProcessWrite {
     let mut process = process.clone();
     entry(&mut process, step, began);
-    ProcessWrite {
-        process,
-        resource: None,
-        reservation: None,
-        successor: None,
-        children: Vec::new(),
-        passed: Vec::new(),
-    }
+    ProcessWrite::of(process)
 }
 
 fn entry(process: &mut Process, step: Step, began: Timestamp) -> &mut JournalEntry {
