@@ -23,10 +23,10 @@ pub fn timeline(processes: &[Process], now: Timestamp) -> String {
                 escape(failure)
             ));
         }
-        // The open step tells the same error in its own line; it is not said twice.
-        let last_error = process.journal.last().and_then(|step| step.error.as_ref());
+        // The step that failed tells the same error in its own line; it is not said twice.
+        let mut errors = process.journal.iter().map(|step| step.error.as_ref());
         if let Some(message) = &process.message
-            && last_error != Some(message)
+            && !errors.any(|error| error == Some(message))
         {
             lines.push(format!("    {}", escape(message)));
         }
