@@ -2,7 +2,7 @@
 //!
 //! A page that is not filled to the brim takes the next version of a row beside the last one, and
 //! then no index has to be told of it, as long as no indexed column has changed. What is left of old
-//! versions is cleared away when a fiftieth of a table is dead rather than a fifth, so that steady
+//! versions is cleared away when a twentieth of a table is dead rather than a fifth, so that steady
 //! churn does not make it grow. SQLite rewrites rows in place and needs none of it.
 
 use sea_orm_migration::prelude::*;
@@ -11,7 +11,7 @@ use sea_orm_migration::sea_orm::DatabaseBackend;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-const CLEARED: &str = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000";
+const CLEARED: &str = "autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 5000";
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {

@@ -29,17 +29,23 @@ const BOUNDS: [(&str, &str); 4] = [
     ("tcp_user_timeout", "10s"),
 ];
 
-/// What does not wait for the disk.
-const RELAXED: [(&str, &str); 1] = [("synchronous_commit", "off")];
+/// Statements that write are few and of one text for any number of rows: each is planned once a
+/// connection. PostgreSQL would plan those of one row anew each time, which costs more than to run
+/// them, since a plan for one row looks cheaper than one for any number.
+const PLANNED_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
+/// What writes and does not wait for the disk.
+const RELAXED: [(&str, &str); 2] = [PLANNED_ONCE, ("synchronous_commit", "off")];
 /// Claims are made by one caller at a time, and so is what wakes.
-const RELAXED_CONNECTIONS: u32 = 3;
+const RELAXED_CONNECTIONS: u32 = 2;
+/// The lanes of both groups, and what is written beside them.
+const WRITING_CONNECTIONS: u32 = 6;
 
 /// Where the database is and how to use it.
 #[derive(Clone)]
 pub struct StoreOptions {
     /// `postgres://…` or `sqlite://PATH`. May hold a password, so it is never logged.
     pub url: String,
-    /// The most connections to PostgreSQL.
+    /// The most connections to PostgreSQL that read; those that write are eight at most.
     pub connections: u32,
     /// How long to wait for a connection before the database counts as out of reach.
     pub patience: Duration,
@@ -50,7 +56,7 @@ impl StoreOptions {
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
-            connections: 16,
+            connections: 10,
             patience: Duration::from_secs(2),
         }
     }
@@ -83,9 +89,13 @@ impl Store {
             let writer = connect_sqlite(options, 1).await?;
             (writer.clone(), writer, connect_sqlite(options, 4).await?, 1)
         } else {
-            let both = connect_postgres(options, options.connections, &[]).await?;
-            let relaxed = connect_postgres(options, RELAXED_CONNECTIONS, &RELAXED).await?;
-            (both.clone(), relaxed, both, POSTGRES_LANES)
+            let connect = async |connections, settings| {
+                connect_postgres(options, connections, settings).await
+            };
+            let writer = connect(WRITING_CONNECTIONS, &[PLANNED_ONCE][..]).await?;
+            let relaxed = connect(RELAXED_CONNECTIONS, &RELAXED[..]).await?;
+            let reader = connect(options.connections, &[][..]).await?;
+            (writer, relaxed, reader, POSTGRES_LANES)
         };
         let for_intents = (writer.clone(), Tally::of("intents"));
         let for_writes = (writer.clone(), Tally::of("writes"));
