@@ -15,6 +15,7 @@ use drover_store::{Ready, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::hints;
 use crate::engine::offers::{self, Offer};
 use crate::engine::runner::Runner;
 use crate::engine::sweep;
@@ -70,6 +71,11 @@ impl ByHand {
     /// Its id, as processes name it.
     pub fn id(&self) -> ServerId {
         self.runner.server
+    }
+
+    /// The process that a hint from the bus tells of; none if it names none.
+    pub fn hinted(hint: &Envelope) -> Option<Ready> {
+        hints::read(hint)
     }
 
     /// The sweep's question: what nobody is known to work on and is due.

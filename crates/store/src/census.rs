@@ -36,18 +36,19 @@ struct Row {
 }
 
 impl Store {
-    /// Counts the unfinished processes, by phase and request; those that are due first, up to
+    /// Counts the unfinished processes, by phase and request; the most urgent first, up to
     /// 100,000. Kinds of which there is none are left out.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn census(&self) -> Result<Vec<Census>, StoreError> {
-        use process::Column::{CreatedAt, Phase, Request, RunAfter};
+        use process::Column::{CreatedAt, Phase, Priority, Request, RunAfter};
         let unfinished = process::Entity::find()
             .select_only()
             .columns([Phase, Request, CreatedAt])
             .filter(process::is_unfinished())
-            // In the order of the index, so that it is the index that is read.
+            // In the order of the index, so that it is the index that is read and nothing is sorted.
+            .order_by_asc(Priority)
             .order_by_asc(RunAfter)
             .limit(MOST)
             .into_query();

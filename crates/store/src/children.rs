@@ -13,55 +13,22 @@ use drover_domain::write::{Intent, ProcessWrite};
 use drover_domain::{Phase, ProcessId, ResourceId, Timestamp};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter};
 
 use crate::claims::{Ready, ready, ready_rows};
 use crate::entities::process;
 use crate::{Store, StoreError, intents};
 
-/// Reasons that are told of the children that failed.
-const REASONS: u64 = 3;
-
-/// How the children of a process stand.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Children {
-    /// How many are not finished.
-    pub unfinished: u64,
-    /// How many ended without success.
-    pub failed: u64,
-    /// Why some of these did.
-    pub reasons: Vec<String>,
-}
-
 impl Store {
-    /// How the children of a process stand.
+    /// How many children of a process are not finished.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn children(&self, parent: ProcessId) -> Result<Children, StoreError> {
-        let children =
-            || process::Entity::find().filter(process::Column::ParentId.eq(parent.uuid()));
-        let failed = || {
-            let without_success = [Phase::Failed, Phase::Canceled].map(Phase::as_str);
-            children().filter(process::Column::Phase.is_in(without_success))
-        };
-        let unfinished = children().filter(process::is_unfinished());
-        let reasons: Vec<Option<String>> = failed()
-            .select_only()
-            .column(process::Column::Message)
-            .order_by_asc(process::Column::Id)
-            .limit(REASONS)
-            .into_tuple()
-            .all(&self.reader)
-            .await?;
-        Ok(Children {
-            unfinished: unfinished.count(&self.reader).await?,
-            failed: failed().count(&self.reader).await?,
-            reasons: reasons.into_iter().flatten().collect(),
-        })
+    pub async fn unfinished_children(&self, parent: ProcessId) -> Result<u64, StoreError> {
+        let unfinished = process::Entity::find()
+            .filter(process::Column::ParentId.eq(parent.uuid()))
+            .filter(process::is_unfinished());
+        Ok(unfinished.count(&self.reader).await?)
     }
 
     /// Makes a parent due that waits for its children, if all of them are finished.
@@ -73,12 +40,7 @@ impl Store {
         parent: ProcessId,
         now: Timestamp,
     ) -> Result<Option<Ready>, StoreError> {
-        let unfinished = process::Entity::find()
-            .filter(process::Column::ParentId.eq(parent.uuid()))
-            .filter(process::is_unfinished())
-            .count(&self.reader)
-            .await?;
-        if unfinished > 0 {
+        if self.unfinished_children(parent).await? > 0 {
             return Ok(None);
         }
         let woken = process::Entity::update_many()

@@ -49,7 +49,6 @@ use sea_orm::entity::prelude::Uuid;
 
 pub use census::Census;
 pub use changes::{Change, ChangeFilter, Position, UnknownPosition};
-pub use children::Children;
 pub use claims::{Claim, Claimed, Ready, WOKEN_AT_ONCE};
 pub use connection::StoreOptions;
 pub use credentials::{CredentialKind, Draft, Issued, Presented, Role, Verified};

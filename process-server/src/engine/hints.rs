@@ -50,7 +50,8 @@ pub(crate) async fn subscribe(
     }
 }
 
-fn read(hint: &Envelope) -> Option<Ready> {
+/// The process that a hint tells of; none if it names none.
+pub(crate) fn read(hint: &Envelope) -> Option<Ready> {
     let resource = drover_proto::resource(hint.resource.as_ref()).ok()?;
     let process = std::str::from_utf8(&hint.payload).ok()?.parse().ok()?;
     let rank = i16::try_from(hint.priority).unwrap_or_default();

@@ -18,8 +18,7 @@ use std::time::{Duration, Instant};
 
 use drover_bus::Announcer;
 use drover_domain::engine::{Begin, Failure, Moment, Next, Outcome, advance, begin};
-use drover_domain::lifecycle::Policies;
-use drover_domain::lifecycle::Step;
+use drover_domain::lifecycle::{Policies, Step};
 use drover_domain::write::{ProcessWrite, Written};
 use drover_domain::{Phase, Process, Resource, ServerId, Timestamp};
 use drover_locks::Guard;
@@ -30,8 +29,7 @@ use tracing::Instrument;
 
 use super::caps::{Caps, Full};
 use crate::steps::{self, StepError, Surroundings};
-use crate::vitals;
-use crate::{Chance, Interference};
+use crate::{Chance, Interference, vitals};
 
 /// How often a step is run again at once because what it had read was out of date, before it
 /// counts as a failed try.
@@ -257,15 +255,15 @@ impl Runner {
     ) -> Result<(Next, Option<Process>, Resource), Stop> {
         process.phase = Phase::Queued;
         process.run_after = self.clock.now();
-        let Process {
-            id,
-            resource: reference,
-            priority,
-            ..
-        } = process;
         let write = ProcessWrite::of(process);
         self.commit(&write).await?;
-        self.announcer.ready(id, reference, priority).await;
+        let Process {
+            id,
+            resource,
+            priority,
+            ..
+        } = write.process;
+        self.announcer.ready(id, resource, priority).await;
         Err(Stop::NotOurs)
     }
 

@@ -16,18 +16,72 @@ use drover_domain::process::WaitsFor;
 use drover_proto::v1::failure::Code;
 
 use super::{Context, StepError};
+use crate::agents::Answer;
 
+/// How often a forced step is tried on a host that is there, before the host is given up.
+const FORCED_TRIES: u32 = 3;
 /// How soon to look again for an agent or a runtime that is away, at the soonest and at the latest.
 /// The return of the agent wakes the process earlier.
 const SOONEST: Duration = Duration::from_millis(500);
 const LATEST: Duration = Duration::from_secs(10);
 
 impl Context<'_> {
+    /// The outcome of a step that was not answered with what it asked for.
+    pub(crate) fn otherwise(&self, host: ResourceId, answer: Answer) -> Result<Outcome, StepError> {
+        match answer {
+            Answer::Failure(code, message) => self.not_carried_out(host, code, &message),
+            Answer::Absent(reason) | Answer::Silence(reason) => Ok(self.away(host, reason)),
+            Answer::AtRest(rest) => Ok(self.at_rest(host, &rest)),
+            Answer::Container(_) | Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
+        }
+    }
+
+    /// The same for a step that wants something to be on the host: once this is removed, it will
+    /// never be there.
+    pub(crate) async fn otherwise_unless_gone(
+        &self,
+        host: ResourceId,
+        answer: Answer,
+    ) -> Result<Outcome, StepError> {
+        let is_out_of_reach = matches!(
+            answer,
+            Answer::Absent(_) | Answer::Silence(_) | Answer::AtRest(_)
+        );
+        if is_out_of_reach && self.is_gone(host).await? {
+            return Ok(Outcome::Fail(Failure::new(
+                "the host that was chosen has been removed",
+            )));
+        }
+        self.otherwise(host, answer)
+    }
+
+    /// The same for a step that wants something off the host. By force, a host that is not connected
+    /// is given up, and one that is connected after a few tries: one message that was lost is no
+    /// reason to leave a container running. `given_up` says how the resource is then.
+    pub(crate) fn otherwise_given_up(
+        &self,
+        host: ResourceId,
+        answer: Answer,
+        given_up: Outcome,
+    ) -> Result<Outcome, StepError> {
+        match answer {
+            Answer::Failure(Code::StaleFence, _) => Err(StepError::Fenced),
+            Answer::Absent(_) if self.process.force => Ok(given_up),
+            Answer::Failure(_, reason) | Answer::Silence(reason) if self.process.force => {
+                if self.process.attempts() + 1 < FORCED_TRIES {
+                    return Ok(Outcome::Retry(Failure::new(reason)));
+                }
+                Ok(given_up)
+            }
+            other => self.otherwise(host, other),
+        }
+    }
+
     /// The outcome of a step whose command was not carried out.
     ///
     /// What can only be mended by somebody else fails at once; what may pass is tried again, a
     /// bounded number of times; what is only away is waited for, which costs no try.
-    pub(crate) fn not_carried_out(
+    fn not_carried_out(
         &self,
         host: ResourceId,
         code: Code,
@@ -47,7 +101,7 @@ impl Context<'_> {
     }
 
     /// The outcome of a step whose host is left alone: it waits for its turn.
-    pub(crate) fn at_rest(&self, host: ResourceId, rest: &AtRest) -> Outcome {
+    fn at_rest(&self, host: ResourceId, rest: &AtRest) -> Outcome {
         let AtRest {
             failures,
             reason,
@@ -60,24 +114,10 @@ impl Context<'_> {
         }
     }
 
-    /// The outcome of a step for a container on a host that is removed: it will never run there.
-    pub(crate) async fn unless_gone(
-        &self,
-        host: ResourceId,
-        outcome: Outcome,
-    ) -> Result<Outcome, StepError> {
-        if self.is_gone(host).await? {
-            return Ok(Outcome::Fail(Failure::new(
-                "the host that was chosen has been removed",
-            )));
-        }
-        Ok(outcome)
-    }
-
     /// The outcome of a step whose command was not answered. It is looked at again after half of the
     /// time that it has been waiting, so that ten thousand processes of a host that is gone cost
     /// little.
-    pub(crate) fn away(&self, host: ResourceId, reason: String) -> Outcome {
+    fn away(&self, host: ResourceId, reason: String) -> Outcome {
         let began = self
             .process
             .entry(self.step)
@@ -92,23 +132,8 @@ impl Context<'_> {
     }
 }
 
-/// How often a forced step is tried on a host that is there, before the host is given up.
-const FORCED_TRIES: u32 = 3;
-
-impl Context<'_> {
-    /// What becomes of a forced step whose command was not carried out by a host that is connected:
-    /// one message that was lost is no reason to leave a container running. After a few tries the
-    /// host is given up; `given_up` says how the resource is then.
-    pub(crate) fn forced(&self, reason: &str, given_up: Outcome) -> Outcome {
-        if self.process.attempts() + 1 < FORCED_TRIES {
-            return Outcome::Retry(Failure::new(reason));
-        }
-        given_up
-    }
-}
-
 /// The outcome of a step that was answered with something else than what it asked.
-pub(crate) fn unexpected() -> Outcome {
+fn unexpected() -> Outcome {
     Outcome::Retry(Failure::new(
         "the agent answered something else than what was asked",
     ))

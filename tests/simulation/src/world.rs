@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use drover_bus::{Announcer, Subject};
-use drover_domain::process::Priority;
 use drover_domain::resource::{Details, HostFacts, HostSpec, HostStatus};
 use drover_domain::{Resource, ResourceId, State};
+use drover_process_server::by_hand::ByHand;
 use drover_proto::name;
 use drover_proto::v1::Envelope;
-use drover_store::{Ready, Store, StoreOptions};
+use drover_store::{Store, StoreOptions};
 use tempfile::TempDir;
 
 use crate::agents::Agents;
@@ -248,7 +248,7 @@ impl Listener for Ears {
     fn arrive(&self, subject: &Subject, envelope: Envelope) {
         match envelope.name.as_str() {
             name::PROCESS_READY => {
-                if let Some(ready) = ready(&envelope) {
+                if let Some(ready) = ByHand::hinted(&envelope) {
                     self.servers.offer_to_any(ready);
                 }
             }
@@ -260,16 +260,4 @@ impl Listener for Ears {
             }
         }
     }
-}
-
-/// What a hint names.
-fn ready(hint: &Envelope) -> Option<Ready> {
-    let resource = drover_proto::resource(hint.resource.as_ref()).ok()?;
-    let process = std::str::from_utf8(&hint.payload).ok()?.parse().ok()?;
-    let rank = i16::try_from(hint.priority).unwrap_or_default();
-    Some(Ready {
-        process,
-        resource,
-        priority: Priority::of_rank(rank),
-    })
 }

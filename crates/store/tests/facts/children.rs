@@ -39,6 +39,16 @@ async fn children(world: &World, parent: &Process) -> Vec<Process> {
     world.store.processes(&filter).await.unwrap()
 }
 
+/// Why those of the processes that ended without success did.
+fn failures(processes: &[Process]) -> Vec<&str> {
+    let failed = processes
+        .iter()
+        .filter(|process| matches!(process.phase, Phase::Failed | Phase::Canceled));
+    failed
+        .map(|process| process.message.as_deref().unwrap())
+        .collect()
+}
+
 async fn finish(world: &World, child: &Process) {
     let owned = world.claim(child.id, 50, NOW).await.unwrap();
     world.finish(owned).await;
@@ -60,8 +70,8 @@ async fn children_are_born_with_the_wait_of_their_parent(world: World) {
         let due = world.store.due(NOW, 100).await.unwrap();
         assert!(due.iter().any(|ready| ready.process == child.id));
     }
-    let standing = world.store.children(parent.id).await.unwrap();
-    assert_eq!((standing.unfinished, standing.failed), (2, 0));
+    let unfinished = world.store.unfinished_children(parent.id).await.unwrap();
+    assert_eq!((unfinished, failures(&born).len()), (2, 0));
 }
 
 async fn a_child_whose_resource_moved_on_keeps_all_of_the_write_back(world: World) {
@@ -118,9 +128,10 @@ async fn a_child_that_failed_is_told_of_with_its_reason(world: World) {
     let failure = drover_domain::engine::Failure::new("the engine is broken");
     let (write, _) = next_write(&owned, Outcome::Fail(failure));
     world.commit(write).await;
-    let standing = world.store.children(parent.id).await.unwrap();
-    assert_eq!((standing.unfinished, standing.failed), (0, 1));
-    assert_eq!(standing.reasons, ["the engine is broken"]);
+    let unfinished = world.store.unfinished_children(parent.id).await.unwrap();
+    let ended = children(&world, &parent).await;
+    assert_eq!(unfinished, 0);
+    assert_eq!(failures(&ended), ["the engine is broken"]);
 }
 
 facts! {

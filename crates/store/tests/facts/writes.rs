@@ -157,8 +157,6 @@ fn write_of(
     let expected = intent.resource.version - i64::from(number % 5 == 2);
     let host = if number % 5 == 3 { full } else { free };
     let write = ProcessWrite {
-        process,
-        children: Vec::new(),
         passed: vec![drover_domain::write::Passed {
             state: changed.state,
             version: changed.version,
@@ -169,7 +167,7 @@ fn write_of(
             amount: capacity(20, 30),
             ports: Vec::new(),
         }),
-        successor: None,
+        ..ProcessWrite::of(process)
     };
     let outcome = match number % 5 {
         1 => Written::NotOurs,
@@ -218,14 +216,7 @@ async fn two_writes_of_one_process_at_once_are_both_of_its_owner(world: World) {
     let said = |owned: &Claimed, message: &str| {
         let mut process = owned.process.clone();
         process.message = Some(message.to_owned());
-        world.store.commit(ProcessWrite {
-            process,
-            resource: None,
-            reservation: None,
-            successor: None,
-            children: Vec::new(),
-            passed: Vec::new(),
-        })
+        world.store.commit(ProcessWrite::of(process))
     };
     let outcomes = join_all([
         said(&owned, "first"),

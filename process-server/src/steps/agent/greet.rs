@@ -6,7 +6,6 @@ use drover_proto::v1::Ping;
 use drover_proto::v1::command::Action;
 
 use crate::agents::Answer;
-use crate::steps::replies::unexpected;
 use crate::steps::{Context, StepError};
 
 pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
@@ -22,9 +21,6 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         .await?
     {
         Answer::Pong => Ok(Outcome::done()),
-        Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
-        Answer::Absent(reason) | Answer::Silence(reason) => Ok(context.away(host, reason)),
-        Answer::AtRest(rest) => Ok(context.at_rest(host, &rest)),
-        Answer::Container(_) | Answer::Inventory(_) => Ok(unexpected()),
+        other => context.otherwise(host, other),
     }
 }

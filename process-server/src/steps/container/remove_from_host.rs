@@ -10,7 +10,6 @@ use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
 use crate::agents::Answer;
-use crate::steps::replies::unexpected;
 use crate::steps::{Context, StepError};
 
 pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
@@ -30,14 +29,6 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         Answer::Container(_) | Answer::Failure(Code::NotFound, _) => {
             Ok(super::gone(context.resource))
         }
-        Answer::Failure(Code::StaleFence, _) => Err(StepError::Fenced),
-        Answer::Absent(_) if context.process.force => Ok(super::gone(context.resource)),
-        Answer::Failure(_, reason) | Answer::Silence(reason) if context.process.force => {
-            Ok(context.forced(&reason, super::gone(context.resource)))
-        }
-        Answer::Failure(code, message) => context.not_carried_out(id, code, &message),
-        Answer::Absent(reason) | Answer::Silence(reason) => Ok(context.away(id, reason)),
-        Answer::AtRest(rest) => Ok(context.at_rest(id, &rest)),
-        Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
+        other => context.otherwise_given_up(id, other, super::gone(context.resource)),
     }
 }

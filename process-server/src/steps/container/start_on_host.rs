@@ -6,7 +6,6 @@ use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
 use crate::agents::Answer;
-use crate::steps::replies::unexpected;
 use crate::steps::{Context, StepError};
 
 pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
@@ -33,16 +32,6 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     }
     match answer {
         Answer::Container(seen) => super::seen(context.resource, &seen),
-        Answer::Failure(code, message) => context.not_carried_out(host, code, &message),
-        Answer::Absent(reason) | Answer::Silence(reason) => {
-            let away = context.away(host, reason);
-            context.unless_gone(host, away).await
-        }
-        Answer::AtRest(rest) => {
-            context
-                .unless_gone(host, context.at_rest(host, &rest))
-                .await
-        }
-        Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
+        other => context.otherwise_unless_gone(host, other).await,
     }
 }

@@ -19,9 +19,9 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         return Ok(Outcome::done());
     }
     let store = &context.surroundings.store;
-    let children = store.children(context.process.id).await?;
-    if children.unfinished > 0 {
-        return Ok(waits_for(children.unfinished, Vec::new()));
+    let unfinished = store.unfinished_children(context.process.id).await?;
+    if unfinished > 0 {
+        return Ok(waits_for(unfinished, Vec::new()));
     }
     let at_work = [State::Starting, State::Running, State::Restarting];
     let occupants = store
