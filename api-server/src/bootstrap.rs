@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drover_domain::resource::Details;
+use drover_domain::resource::{Details, ProjectSpec};
 use drover_domain::{Resource, ResourceType, State};
 use drover_store::clock::Clock;
 use drover_store::{CredentialKind, ResourceFilter, Role, Store, StoreError, fresh};
@@ -107,7 +107,15 @@ async fn make_default_project(store: &Store, clock: &dyn Clock) -> Result<(), St
     let (id, now) = (fresh::resource_id(), clock.now());
     let project = Resource {
         description: "What is asked for without a project belongs here.".to_owned(),
-        ..Resource::new(id, DEFAULT_PROJECT, State::Active, Details::Project, now)
+        ..Resource::new(
+            id,
+            DEFAULT_PROJECT,
+            State::Active,
+            Details::Project {
+                spec: ProjectSpec::default(),
+            },
+            now,
+        )
     };
     store.insert(&project).await
 }

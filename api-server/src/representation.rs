@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use drover_domain::process::{JournalEntry, Process};
-use drover_domain::resource::{Capacity, Details};
+use drover_domain::resource::Capacity;
 use drover_domain::{Phase, Resource, ResourceId, ResourceType, State, lifecycle};
 use serde_json::{Map, Value, json};
 
@@ -118,13 +118,7 @@ fn transitioning(resource: &Resource, process: Option<&Process>) -> (&'static st
         return ("yes", message.or_else(step));
     }
     if resource.state == State::Error {
-        let error = match &resource.details {
-            Details::Container { status, .. } => status.error.clone(),
-            Details::Host { status, .. } => status.error.clone(),
-            Details::Agent { status, .. } => status.error.clone(),
-            Details::RegistrationToken { .. } | Details::Project => None,
-        };
-        return ("error", error);
+        return ("error", resource.details.error().map(str::to_owned));
     }
     (
         if resource.state.is_transitional() {

@@ -1,9 +1,11 @@
 //! Identifiers. All are UUIDs of version 7, so that they sort by the time of their making and
 //! spread well enough in an index; they are made at the edges, never here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -23,6 +25,20 @@ macro_rules! identifier {
             /// The UUID inside.
             pub const fn uuid(self) -> Uuid {
                 self.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": "uuid" })
             }
         }
 

@@ -8,6 +8,7 @@
 //! | module | what it decides |
 //! | --- | --- |
 //! | [`resource`] | what a container, host, agent … is, and whether what was asked is sound |
+//! | [`role`] | what the holder of a key may see and do |
 //! | [`lifecycle`] | which request is allowed in which state, and where it leads |
 //! | [`process`] | the row of a durable process: phase, step, journal, fence, cause |
 //! | [`engine`] | what follows the outcome of a step: next step, wait, retry, end |
@@ -21,6 +22,7 @@ pub mod lifecycle;
 pub mod placement;
 pub mod process;
 pub mod resource;
+pub mod role;
 pub mod state;
 pub mod timestamp;
 pub mod write;
@@ -29,5 +31,6 @@ pub use fence::Fence;
 pub use id::{ProcessId, ResourceId, ServerId};
 pub use process::{Phase, Process};
 pub use resource::{Resource, ResourceRef, ResourceType};
+pub use role::Role;
 pub use state::State;
 pub use timestamp::Timestamp;

@@ -1,8 +1,11 @@
 //! Moments in time, as an argument.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -54,6 +57,36 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is no moment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no moment as in 2026-11-21T12:00:00Z")]
+pub struct UnknownMoment(pub String);
+
+impl FromStr for Timestamp {
+    type Err = UnknownMoment;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || UnknownMoment(text.chars().take(64).collect());
+        let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| unknown())?;
+        let millis = moment.unix_timestamp_nanos() / 1_000_000;
+        i64::try_from(millis).map(Self).map_err(|_| unknown())
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
@@ -65,10 +98,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let moment = OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)?;
-        i64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
-            .map(Self)
-            .map_err(de::Error::custom)
+        text.parse().map_err(de::Error::custom)
     }
 }
 

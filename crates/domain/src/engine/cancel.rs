@@ -6,7 +6,6 @@
 //! started or removed.
 //! Whoever runs the process finds at its next write that it is not theirs any more.
 
-use super::set_error;
 use crate::process::Process;
 use crate::resource::Version;
 use crate::write::Passed;
@@ -53,10 +52,9 @@ pub fn cancel(
         resource.state = process.origin;
     } else {
         resource.state = State::Error;
-        set_error(
-            &mut resource.details,
-            Some(format!("{} was {message}", process.request)),
-        );
+        resource
+            .details
+            .set_error(Some(format!("{} was {message}", process.request)));
     }
     let passed = Passed {
         state: resource.state,

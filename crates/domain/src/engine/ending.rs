@@ -2,7 +2,7 @@
 //! follows from it.
 
 use super::failure::give_up;
-use super::{Changes, Moment, Next, apply, entry, set_error};
+use super::{Changes, Moment, Next, apply, entry};
 use crate::lifecycle::{self, Request, Step};
 use crate::process::Process;
 use crate::resource::Details;
@@ -67,7 +67,7 @@ pub(super) fn end(
     let reservation = changes.reservation.take();
     let mut ended = resource.clone();
     apply(&mut ended, changes);
-    set_error(&mut ended.details, None);
+    ended.details.set_error(None);
     ended.state = done;
     ended.version += 1;
     ended.updated = now;

@@ -1,6 +1,6 @@
 //! What follows a step that did not succeed: another try, the undoing of what was begun, or the end.
 
-use super::{Failure, Moment, Next, backoff, entry, policy_of, set_error, stay};
+use super::{Failure, Moment, Next, backoff, entry, policy_of, stay};
 use crate::lifecycle::Step;
 use crate::process::Process;
 use crate::write::{Passed, ProcessWrite};
@@ -81,7 +81,7 @@ pub(super) fn give_up(
     failed.state = State::Error;
     failed.version += 1;
     failed.updated = moment.now;
-    set_error(&mut failed.details, Some(message));
+    failed.details.set_error(Some(message));
     let passed = vec![Passed {
         state: failed.state,
         version: failed.version,

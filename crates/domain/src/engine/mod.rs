@@ -284,15 +284,6 @@ fn apply(resource: &mut Resource, changes: Changes) {
     }
 }
 
-fn set_error(details: &mut Details, message: Option<String>) {
-    match details {
-        Details::Container { status, .. } => status.error = message,
-        Details::Host { status, .. } => status.error = message,
-        Details::Agent { status, .. } => status.error = message,
-        Details::RegistrationToken { .. } | Details::Project => {}
-    }
-}
-
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

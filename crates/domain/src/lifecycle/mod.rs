@@ -133,12 +133,14 @@ pub enum Reported {
 }
 
 /// Lifecycles of every type.
-static LIFECYCLES: [&Lifecycle; 5] = [
+static LIFECYCLES: [&Lifecycle; 7] = [
     &container::LIFECYCLE,
     &host::LIFECYCLE,
     &agent::LIFECYCLE,
     &settled::REGISTRATION_TOKEN,
     &settled::PROJECT,
+    &settled::ACCOUNT,
+    &settled::API_KEY,
 ];
 
 /// Every lifecycle.
@@ -154,6 +156,8 @@ pub fn of(resource_type: ResourceType) -> &'static Lifecycle {
         ResourceType::Agent => LIFECYCLES[2],
         ResourceType::RegistrationToken => LIFECYCLES[3],
         ResourceType::Project => LIFECYCLES[4],
+        ResourceType::Account => LIFECYCLES[5],
+        ResourceType::ApiKey => LIFECYCLES[6],
     }
 }
 
@@ -239,6 +243,10 @@ impl Lifecycle {
     /// Every state that the type can be in.
     pub fn states(&self) -> Vec<State> {
         let mut states = vec![self.initial];
+        if self.processes.is_empty() {
+            // One transaction removes it.
+            states.push(State::Removed);
+        }
         for definition in self.processes {
             states.extend([definition.via, definition.done, State::Error]);
             states.extend(definition.from);

@@ -1,5 +1,6 @@
 //! Lifecycles as data and as pictures, all made from the one table.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Lifecycle, ProcessDefinition, Request, Step};
@@ -7,7 +8,7 @@ use crate::process::Priority;
 use crate::{ResourceType, State};
 
 /// A lifecycle as clients read it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Described {
     /// The type of resource.
@@ -23,7 +24,7 @@ pub struct Described {
 }
 
 /// One request of a lifecycle, as clients read it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedProcess {
     /// The request.
@@ -54,7 +55,7 @@ pub struct DescribedProcess {
 }
 
 /// One report of a lifecycle, as clients read it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DescribedReport {
     /// What is seen.

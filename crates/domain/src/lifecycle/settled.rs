@@ -4,16 +4,16 @@
 use super::Lifecycle;
 use crate::{ResourceType, State};
 
-pub(super) static REGISTRATION_TOKEN: Lifecycle = Lifecycle {
-    resource_type: ResourceType::RegistrationToken,
-    initial: State::Active,
-    processes: &[],
-    reports: &[],
-};
+pub(super) static REGISTRATION_TOKEN: Lifecycle = settled(ResourceType::RegistrationToken);
+pub(super) static PROJECT: Lifecycle = settled(ResourceType::Project);
+pub(super) static ACCOUNT: Lifecycle = settled(ResourceType::Account);
+pub(super) static API_KEY: Lifecycle = settled(ResourceType::ApiKey);
 
-pub(super) static PROJECT: Lifecycle = Lifecycle {
-    resource_type: ResourceType::Project,
-    initial: State::Active,
-    processes: &[],
-    reports: &[],
-};
+const fn settled(resource_type: ResourceType) -> Lifecycle {
+    Lifecycle {
+        resource_type,
+        initial: State::Active,
+        processes: &[],
+        reports: &[],
+    }
+}

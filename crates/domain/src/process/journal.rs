@@ -4,6 +4,7 @@
 //! "why is it where it is", so that it keeps what each try failed of. It is bounded: a step keeps
 //! its last [`KEPT`] failures.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lifecycle::Step;
@@ -13,7 +14,7 @@ use crate::{ServerId, Timestamp};
 const KEPT: usize = 10;
 
 /// The record of a step: finished, or on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JournalEntry {
     /// The step.
@@ -38,7 +39,7 @@ pub struct JournalEntry {
 }
 
 /// A try that did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedAttempt {
     /// When it failed.

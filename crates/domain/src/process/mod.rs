@@ -21,6 +21,7 @@ mod waits_for;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use journal::{FailedAttempt, JournalEntry};
@@ -31,7 +32,9 @@ use crate::lifecycle::{self, ProcessDefinition, Request, Step};
 use crate::{Fence, ProcessId, ResourceId, ResourceRef, ServerId, State, Timestamp};
 
 /// Where a process stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
     /// Accepted; no server has taken it yet.
@@ -101,7 +104,7 @@ impl FromStr for Phase {
 }
 
 /// Who asked, by which request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     /// The id of the HTTP request, or of the report, that led to the process.

@@ -3,11 +3,23 @@
 //! There are few classes, so that each can be asked for by an index and given a share of its own:
 //! what is urgent comes first, and what is not still comes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How urgent a process is, most urgent first.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
 pub enum Priority {

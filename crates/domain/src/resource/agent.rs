@@ -1,11 +1,12 @@
 //! Agents: the programs on hosts that act for Drover.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ResourceId;
 
 /// What was asked of an agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AgentSpec {
     /// The host that it speaks for.
@@ -13,7 +14,7 @@ pub struct AgentSpec {
 }
 
 /// What was seen of an agent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentStatus {
     /// Its version, as it told.

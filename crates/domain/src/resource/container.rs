@@ -3,31 +3,39 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::limits;
 use super::validation::{self, Invalid};
 use crate::ResourceId;
 
 /// What was asked of a container. Unknown fields are refused.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ContainerSpec {
     /// The image to run, as `name`, `name:tag` or `name@digest`.
+    #[schemars(schema_with = "limits::image_schema")]
     pub image: String,
     /// Replaces the image's entry point, if not empty.
     #[serde(default)]
+    #[schemars(schema_with = "limits::texts_schema")]
     pub entrypoint: Vec<String>,
     /// Replaces the image's command, if not empty.
     #[serde(default)]
+    #[schemars(schema_with = "limits::texts_schema")]
     pub command: Vec<String>,
     /// Environment variables beside those of the image.
     #[serde(default)]
+    #[schemars(schema_with = "limits::environment_schema")]
     pub environment: BTreeMap<String, String>,
     /// The directory in which the command starts, absolute; the image's if absent.
     #[serde(default)]
+    #[schemars(schema_with = "limits::directory_schema")]
     pub working_dir: Option<String>,
     /// The user, as `name`, `uid` or `uid:gid`; the image's if absent.
     #[serde(default)]
+    #[schemars(schema_with = "limits::user_schema")]
     pub user: Option<String>,
     /// Ports of the container to publish on the host.
     #[serde(default)]
@@ -37,6 +45,7 @@ pub struct ContainerSpec {
     pub resources: ResourceLimits,
     /// Networks to join; Docker's default bridge if empty.
     #[serde(default)]
+    #[schemars(length(max = 1))]
     pub networks: Vec<NetworkAttachment>,
     /// Wishes about the host.
     #[serde(default)]
@@ -61,7 +70,7 @@ impl ContainerSpec {
 }
 
 /// A port of the container, published on the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Port {
     /// The address of the host to listen on; all of them if absent.
@@ -69,8 +78,10 @@ pub struct Port {
     pub host_ip: Option<IpAddr>,
     /// The port of the host; a free one is chosen if absent.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub host_port: Option<u16>,
     /// The port inside the container.
+    #[schemars(range(min = 1))]
     pub container_port: u16,
     /// The protocol.
     #[serde(default)]
@@ -79,7 +90,18 @@ pub struct Port {
 
 /// The protocol of a port.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
 pub enum Protocol {
@@ -101,27 +123,30 @@ impl Protocol {
 }
 
 /// Limits of a container. What is set is also reserved on its host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResourceLimits {
     /// Memory in MiB; unlimited if absent. Docker's least is 6.
     #[serde(default, rename = "memoryMiB")]
+    #[schemars(range(min = 6))]
     pub memory_mib: Option<u32>,
     /// Thousandths of one CPU; unlimited if absent.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub cpu_millis: Option<u32>,
 }
 
 /// A network that a container joins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NetworkAttachment {
     /// `bridge`, `host` or `none`.
+    #[schemars(with = "limits::Network")]
     pub network: String,
 }
 
 /// Wishes about the host of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ContainerPlacement {
     /// The one host that may take it.
@@ -129,11 +154,12 @@ pub struct ContainerPlacement {
     pub host_id: Option<ResourceId>,
     /// Labels that its host must have.
     #[serde(default)]
+    #[schemars(schema_with = "limits::host_labels_schema")]
     pub host_labels: BTreeMap<String, String>,
 }
 
 /// What was seen of a container.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerStatus {
     /// The id that the runtime gave it; none while it does not exist there.

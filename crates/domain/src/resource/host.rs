@@ -1,11 +1,12 @@
 //! Hosts: machines that run containers, each spoken for by one agent.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ResourceId;
 
 /// What was asked of a host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HostSpec {
     /// The agent that speaks for it.
@@ -13,7 +14,7 @@ pub struct HostSpec {
 }
 
 /// What was seen of a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostStatus {
     /// What its agent told about it.
@@ -25,7 +26,7 @@ pub struct HostStatus {
 }
 
 /// What an agent tells about its machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HostFacts {
     /// The name that the machine calls itself by.
@@ -60,7 +61,7 @@ impl HostFacts {
 }
 
 /// An amount of what a host has and containers take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Capacity {
     /// Thousandths of one CPU.

@@ -4,9 +4,13 @@
 //! [`Details`]: the `spec` is what was asked, the `status` what was seen. The fields of both are
 //! shown side by side by the API, so no name may stand in both.
 
+mod account;
 mod agent;
+mod api_key;
 mod container;
 mod host;
+mod limits;
+mod project;
 mod registration_token;
 mod validation;
 
@@ -14,14 +18,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use account::{AccountSpec, AccountStatus, Membership, ProjectRole};
 pub use agent::{AgentSpec, AgentStatus};
+pub use api_key::{ApiKeySpec, ApiKeyStatus};
 pub use container::{
     ContainerPlacement, ContainerSpec, ContainerStatus, NetworkAttachment, Port, Protocol,
     ResourceLimits,
 };
 pub use host::{Capacity, HostFacts, HostSpec, HostStatus};
+pub use limits::{DESCRIPTION_LIMIT, labels_schema, metadata_schema, name_schema};
+pub use project::{ProjectSpec, Quota};
 pub use registration_token::{RegistrationTokenSpec, RegistrationTokenStatus};
 pub use validation::{
     Invalid, validate_description, validate_labels, validate_metadata, validate_name,
@@ -32,7 +41,7 @@ use crate::{ResourceId, State, Timestamp};
 macro_rules! resource_types {
     ($($(#[$doc:meta])* $variant:ident = $text:literal, $plural:literal,)*) => {
         /// The type of a resource.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub enum ResourceType {
             $($(#[$doc])* $variant,)*
@@ -66,6 +75,10 @@ resource_types! {
     RegistrationToken = "registrationToken", "registrationTokens",
     /// A set of resources that belong together and are hidden from other projects.
     Project = "project", "projects",
+    /// Somebody who uses Drover: a person, or a program.
+    Account = "account", "accounts",
+    /// What a program shows instead of a name and a password.
+    ApiKey = "apiKey", "apiKeys",
 }
 
 impl fmt::Display for ResourceType {
@@ -92,7 +105,9 @@ impl FromStr for ResourceType {
 }
 
 /// Type and id: all that a lock, a hint or a command needs to name a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct ResourceRef {
     /// The type.
     pub resource_type: ResourceType,
@@ -211,8 +226,25 @@ pub enum Details {
         /// What was seen.
         status: RegistrationTokenStatus,
     },
-    /// A project has no fields of its own yet.
-    Project,
+    /// A project.
+    Project {
+        /// What was asked.
+        spec: ProjectSpec,
+    },
+    /// An account.
+    Account {
+        /// What was asked.
+        spec: AccountSpec,
+        /// What was seen.
+        status: AccountStatus,
+    },
+    /// An API key.
+    ApiKey {
+        /// What was asked.
+        spec: ApiKeySpec,
+        /// What was seen.
+        status: ApiKeyStatus,
+    },
 }
 
 impl Details {
@@ -223,7 +255,33 @@ impl Details {
             Self::Host { .. } => ResourceType::Host,
             Self::Agent { .. } => ResourceType::Agent,
             Self::RegistrationToken { .. } => ResourceType::RegistrationToken,
-            Self::Project => ResourceType::Project,
+            Self::Project { .. } => ResourceType::Project,
+            Self::Account { .. } => ResourceType::Account,
+            Self::ApiKey { .. } => ResourceType::ApiKey,
+        }
+    }
+
+    /// Why the last intent failed, if it did.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Container { status, .. } => status.error.as_deref(),
+            Self::Host { status, .. } => status.error.as_deref(),
+            Self::Agent { status, .. } => status.error.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Says why the last intent failed, or that it did not. What has no processes has no place
+    /// for it.
+    pub fn set_error(&mut self, error: Option<String>) {
+        match self {
+            Self::Container { status, .. } => status.error = error,
+            Self::Host { status, .. } => status.error = error,
+            Self::Agent { status, .. } => status.error = error,
+            Self::RegistrationToken { .. }
+            | Self::Project { .. }
+            | Self::Account { .. }
+            | Self::ApiKey { .. } => {}
         }
     }
 
@@ -244,10 +302,9 @@ impl Details {
             Self::Host { spec, status } => both(spec, status),
             Self::Agent { spec, status } => both(spec, status),
             Self::RegistrationToken { spec, status } => both(spec, status),
-            Self::Project => both(
-                &serde_json::Map::<String, serde_json::Value>::new(),
-                &serde_json::Map::new(),
-            ),
+            Self::Project { spec } => both(spec, &serde_json::json!({})),
+            Self::Account { spec, status } => both(spec, status),
+            Self::ApiKey { spec, status } => both(spec, status),
         }
     }
 
@@ -278,7 +335,17 @@ impl Details {
                 spec: from_value(spec)?,
                 status: from_value(status)?,
             },
-            ResourceType::Project => Self::Project,
+            ResourceType::Project => Self::Project {
+                spec: from_value(spec)?,
+            },
+            ResourceType::Account => Self::Account {
+                spec: from_value(spec)?,
+                status: from_value(status)?,
+            },
+            ResourceType::ApiKey => Self::ApiKey {
+                spec: from_value(spec)?,
+                status: from_value(status)?,
+            },
         })
     }
 }

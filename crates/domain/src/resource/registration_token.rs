@@ -1,15 +1,17 @@
 //! Registration tokens: what lets an agent introduce itself.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
 /// What was asked of a registration token. The secret itself is not here: only its hash is kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RegistrationTokenSpec {
     /// How many agents may use it; any number if absent.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub maximum_uses: Option<u32>,
     /// When it ends; never if absent.
     #[serde(default)]
@@ -17,7 +19,7 @@ pub struct RegistrationTokenSpec {
 }
 
 /// What was seen of a registration token.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationTokenStatus {
     /// How many agents have used it.

@@ -8,6 +8,10 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::ContainerSpec;
+use super::limits::{
+    DESCRIPTION_LIMIT, IMAGE_LIMIT, LABEL_KEY_LIMIT, LABEL_VALUE_LIMIT, LABELS_LIMIT,
+    LEAST_MEMORY_MIB, METADATA_LIMIT, NAME_LIMIT, RESERVED_LABELS,
+};
 
 /// A field that is not sound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,22 +32,6 @@ impl Invalid {
         }
     }
 }
-
-/// The most characters of a name.
-const NAME_LIMIT: usize = 128;
-/// The most characters of a description, and the most bytes of metadata.
-const DESCRIPTION_LIMIT: usize = 4_096;
-const METADATA_LIMIT: usize = 64 * 1_024;
-/// The most characters of an image's name; Docker's own limit for a repository name is 255.
-const IMAGE_LIMIT: usize = 512;
-/// The most labels, and the most characters of a key and of a value.
-const LABELS_LIMIT: usize = 64;
-const LABEL_KEY_LIMIT: usize = 128;
-const LABEL_VALUE_LIMIT: usize = 1_024;
-/// The least memory that Docker gives to a container, in MiB.
-const LEAST_MEMORY_MIB: u32 = 6;
-/// Labels of this prefix are Drover's own.
-const RESERVED_LABELS: &str = "drover.";
 
 /// Checks a name for people: not too long, nothing that a terminal would act on.
 ///

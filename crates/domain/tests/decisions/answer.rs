@@ -127,7 +127,7 @@ fn seen(resource: &Resource, words: &str) -> Details {
         Details::Container { status, .. } => status.runtime_id = Some(words.to_owned()),
         Details::Host { status, .. } => status.facts.hostname = words.to_owned(),
         Details::Agent { status, .. } => status.agent_version = words.to_owned(),
-        Details::RegistrationToken { .. } | Details::Project => {}
+        _ => {}
     }
     details
 }

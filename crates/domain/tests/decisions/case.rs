@@ -242,7 +242,7 @@ pub(crate) fn details(resource_type: ResourceType, start: bool) -> Details {
             },
             status: AgentStatus::default(),
         },
-        ResourceType::RegistrationToken | ResourceType::Project => {
+        _ => {
             panic!("a {resource_type} has no processes")
         }
     }
@@ -250,12 +250,7 @@ pub(crate) fn details(resource_type: ResourceType, start: bool) -> Details {
 
 /// Why the last intent for a resource failed.
 pub(crate) fn error(resource: &Resource) -> Option<&str> {
-    match &resource.details {
-        Details::Container { status, .. } => status.error.as_deref(),
-        Details::Host { status, .. } => status.error.as_deref(),
-        Details::Agent { status, .. } => status.error.as_deref(),
-        Details::RegistrationToken { .. } | Details::Project => None,
-    }
+    resource.details.error()
 }
 
 pub(crate) fn process_id(number: u128) -> ProcessId {

@@ -1,0 +1,119 @@
+//! The limits of fields, once as numbers and once as JSON schemas.
+//!
+//! What the API promises in its description and what [validation](super::validation) refuses must
+//! be the same, so both are made from here.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+/// The most characters of a name.
+pub(super) const NAME_LIMIT: usize = 128;
+/// The most characters of a description.
+pub const DESCRIPTION_LIMIT: usize = 4_096;
+/// The most bytes of metadata.
+pub(super) const METADATA_LIMIT: usize = 64 * 1_024;
+/// The most characters of an image's name; Docker's own limit for a repository name is 255.
+pub(super) const IMAGE_LIMIT: usize = 512;
+/// The most labels.
+pub(super) const LABELS_LIMIT: usize = 64;
+/// The most characters of the key of a label.
+pub(super) const LABEL_KEY_LIMIT: usize = 128;
+/// The most characters of the value of a label.
+pub(super) const LABEL_VALUE_LIMIT: usize = 1_024;
+/// The least memory that Docker gives to a container, in MiB.
+pub(super) const LEAST_MEMORY_MIB: u32 = 6;
+/// Labels of this prefix are Drover's own.
+pub(super) const RESERVED_LABELS: &str = "drover.";
+
+/// No control characters.
+const PRINTABLE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
+/// No NUL, which neither a process nor a database can be given.
+const WITHOUT_NUL: &str = r"^[^\u0000]*$";
+
+/// The schema of a name.
+pub fn name_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": NAME_LIMIT, "pattern": PRINTABLE })
+}
+
+/// The schema of labels.
+pub fn labels_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": LABELS_LIMIT,
+        "propertyNames": {
+            "minLength": 1,
+            "maxLength": LABEL_KEY_LIMIT,
+            "pattern": r"^(?!drover\.)[^\u0000-\u001F\u007F-\u009F]+$",
+        },
+        "additionalProperties": {
+            "type": "string",
+            "maxLength": LABEL_VALUE_LIMIT,
+            "pattern": PRINTABLE,
+        },
+    })
+}
+
+/// The schema of metadata: any object, without NUL characters in it and of bounded size.
+pub fn metadata_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "additionalProperties": true })
+}
+
+/// The schema of a text that a process is given.
+pub(super) fn text_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": WITHOUT_NUL })
+}
+
+/// The schema of several texts that a process is given.
+pub(super) fn texts_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": text_schema(generator) })
+}
+
+/// The schema of environment variables.
+pub(super) fn environment_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "minLength": 1, "pattern": r"^[^=\u0000]+$" },
+        "additionalProperties": text_schema(generator),
+    })
+}
+
+/// The schema of labels of hosts: any that a host may have.
+pub(super) fn host_labels_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": text_schema(generator),
+        "additionalProperties": text_schema(generator),
+    })
+}
+
+/// The schema of the name of an image.
+pub(super) fn image_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": IMAGE_LIMIT,
+        "pattern": "^[A-Za-z0-9._/:@-]+$",
+    })
+}
+
+/// The schema of a directory, absolute.
+pub(super) fn directory_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "pattern": r"^/[^\u0000]*$" })
+}
+
+/// The schema of a user.
+pub(super) fn user_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "minLength": 1, "pattern": WITHOUT_NUL })
+}
+
+/// The name of a network that a container can join.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is wanted")]
+pub(super) enum Network {
+    /// Docker's default bridge.
+    Bridge,
+    /// The network of the host itself.
+    Host,
+    /// None.
+    None,
+}
