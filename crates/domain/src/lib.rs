@@ -13,12 +13,14 @@
 //! | [`process`] | the row of a durable process: phase, step, journal, fence, cause |
 //! | [`engine`] | what follows the outcome of a step: next step, wait, retry, end |
 //! | [`mod@write`] | what an intent or a process wants the database to make true, and under which guards |
+//! | [`listing`] | what lists can be asked: filters, labels, order, page |
 //! | [`placement`] | which host takes a container, or why none does |
 
 pub mod engine;
 pub mod fence;
 pub mod id;
 pub mod lifecycle;
+pub mod listing;
 pub mod placement;
 pub mod process;
 pub mod resource;
