@@ -5,7 +5,7 @@
 //! a filter by them looks at the items one by one, within whatever else was asked.
 
 use crate::lifecycle::Request;
-use crate::{Phase, ResourceType, State};
+use crate::{Phase, ResourceType, Role, State};
 
 use super::condition::Modifier;
 
@@ -85,6 +85,8 @@ pub enum Words {
     ResourceTypes,
     /// Of what can be asked of resources.
     Requests,
+    /// Of the roles of callers.
+    Roles,
 }
 
 impl Words {
@@ -95,6 +97,7 @@ impl Words {
             Self::Phases => Phase::ALL.iter().map(|phase| phase.as_str()).collect(),
             Self::ResourceTypes => ResourceType::ALL.iter().map(|one| one.as_str()).collect(),
             Self::Requests => Request::ALL.iter().map(|one| one.as_str()).collect(),
+            Self::Roles => Role::ALL.iter().map(|one| one.as_str()).collect(),
         }
     }
 }
@@ -192,6 +195,17 @@ const OF_AGENTS: &[Field] = &[
 const OF_REGISTRATION_TOKENS: &[Field] =
     &[Field::new("uses", Subject::Status("uses"), Kind::Number)];
 
+const OF_ACCOUNTS: &[Field] = &[Field::new(
+    "operator",
+    Subject::Spec("operator"),
+    Kind::Flag,
+)];
+
+const OF_API_KEYS: &[Field] = &[
+    Field::new("accountId", Subject::Spec("accountId"), Kind::Id).or_null(),
+    Field::new("role", Subject::Spec("role"), Kind::Word(Words::Roles)),
+];
+
 const OF_PROCESSES: &[Field] = &[
     ID,
     Field::new("name", Subject::Name, Kind::Word(Words::Requests)),
@@ -220,6 +234,8 @@ impl Listed {
                     ResourceType::Host => OF_HOSTS,
                     ResourceType::Agent => OF_AGENTS,
                     ResourceType::RegistrationToken => OF_REGISTRATION_TOKENS,
+                    ResourceType::Account => OF_ACCOUNTS,
+                    ResourceType::ApiKey => OF_API_KEYS,
                     ResourceType::Project => &[],
                 };
                 (OF_RESOURCES, own)

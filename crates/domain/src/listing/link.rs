@@ -21,6 +21,8 @@ pub enum Source {
     Host,
     /// The agent that speaks for the item.
     Agent,
+    /// The account that the item belongs to.
+    Account,
     /// The unfinished process of the item.
     Process,
     /// The resource of a process.
@@ -42,6 +44,10 @@ const HOST: Link = Link {
 const AGENT: Link = Link {
     name: "agent",
     source: Source::Agent,
+};
+const ACCOUNT: Link = Link {
+    name: "account",
+    source: Source::Account,
 };
 const PROCESS: Link = Link {
     name: "process",
@@ -67,6 +73,7 @@ pub fn links(listed: Listed) -> &'static [Link] {
         Listed::Resource(ResourceType::Container) => &[HOST, PROCESS, PROJECT],
         Listed::Resource(ResourceType::Host) => &[AGENT, PROCESS],
         Listed::Resource(ResourceType::Agent) => &[HOST, PROCESS],
+        Listed::Resource(ResourceType::ApiKey) => &[ACCOUNT, PROJECT],
         Listed::Resource(_) => &[],
     }
 }
