@@ -25,6 +25,7 @@ mod query;
 mod representation;
 mod request_id;
 mod router;
+mod serving;
 mod tokens;
 mod waiters;
 
@@ -41,7 +42,10 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use serving::Serving;
 use waiters::Waiters;
+
+pub use serving::{Limits, Tls, TlsError};
 
 /// How an API server behaves.
 #[derive(Clone, Debug)]
@@ -54,6 +58,10 @@ pub struct Options {
     pub watches: usize,
     /// How long new processes have.
     pub policies: Policies,
+    /// The certificate of the API; plain HTTP if absent.
+    pub tls: Option<Tls>,
+    /// What clients may make the server hold.
+    pub limits: Limits,
 }
 
 impl Default for Options {
@@ -63,6 +71,8 @@ impl Default for Options {
             longest_wait: Duration::from_secs(60),
             watches: 1_000,
             policies: Policies::default(),
+            tls: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -110,10 +120,13 @@ impl Server {
     /// Serves until `shutdown`, then answers what it was asked before and returns.
     ///
     /// # Errors
-    /// When the listener fails.
-    pub async fn run(self, shutdown: CancellationToken) -> std::io::Result<()> {
-        let Self { options, parts } = self;
+    /// When the certificate cannot be used. A listener that fails later is tried again.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), TlsError> {
+        let Self { mut options, parts } = self;
         let waiters = Arc::new(Waiters::default());
+        let tls = options.tls.take();
+        let limits = options.limits.clone();
+        let address = parts.listener.local_addr().ok();
         let shared = Arc::new(Shared {
             watches: Arc::new(tokio::sync::Semaphore::new(options.watches)),
             options,
@@ -125,12 +138,15 @@ impl Server {
             default_project: OnceCell::new(),
             shutdown: shutdown.clone(),
         });
-        tracing::info!(listen = %parts.listener.local_addr()?, "API server started");
         let router = router::router(shared).merge(parts.pages);
-        let serving = axum::serve(parts.listener, router)
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-        let (served, ()) = tokio::join!(serving, waiters.listen(parts.bus, shutdown));
+        let is_tls = tls.is_some();
+        let serving = Serving::prepare(parts.listener, tls, limits, router, shutdown.clone())?;
+        tracing::info!(listen = ?address, tls = is_tls, "API server started");
+        tokio::join!(
+            serving.run(shutdown.clone()),
+            waiters.listen(parts.bus, shutdown)
+        );
         tracing::info!("API server stopped");
-        served
+        Ok(())
     }
 }

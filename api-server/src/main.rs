@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use drover_api_server::{Options, Parts, Server};
+use drover_api_server::{Options, Parts, Server, Tls};
 use drover_bus::{EventBus, NatsBus, NatsOptions};
 use drover_configuration::flags;
 use drover_store::clock::{Clock, SystemClock};
@@ -60,6 +60,9 @@ async fn main() -> anyhow::Result<()> {
     };
     let options = Options {
         policies: settings.policies()?,
+        tls: settings
+            .tls()?
+            .map(|(certificate, key)| Tls { certificate, key }),
         ..Options::default()
     };
     let health = health(&store, &parts.bus);

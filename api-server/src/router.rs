@@ -16,6 +16,7 @@ use crate::handlers::{
 use crate::meter;
 use crate::problem::Problem;
 use crate::request_id;
+use crate::serving::limits;
 
 /// All addresses, with what every request passes through.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -51,6 +52,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             tracing::error!("a handler panicked");
             axum::response::IntoResponse::into_response(Problem::internal())
         }))
+        .layer(from_fn(limits::hold))
         .layer(from_fn(meter::measure))
         .layer(from_fn(request_id::assign))
         .with_state(shared)

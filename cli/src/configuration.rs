@@ -47,6 +47,8 @@ pub struct Settings {
     pub api_key: Option<ApiKey>,
     /// The file that the key came from, unless a variable gave it.
     pub api_key_file: Option<PathBuf>,
+    /// The certificates to trust instead of the platform's.
+    pub ca_file: Option<PathBuf>,
     /// The configuration file, which need not exist.
     pub file: Option<PathBuf>,
 }
@@ -59,6 +61,8 @@ struct Contents {
     server: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca_file: Option<PathBuf>,
 }
 
 /// Settles which server and which key are meant.
@@ -90,6 +94,7 @@ pub fn resolve(arguments: &ConnectionArguments) -> Result<Settings, Failure> {
         server: checked_address(&server)?,
         api_key,
         api_key_file,
+        ca_file: arguments.ca_file.clone().or(contents.ca_file),
         file,
     })
 }
@@ -111,15 +116,14 @@ pub fn remember(settings: &Settings) -> Result<PathBuf, Failure> {
         path: path.clone(),
         source,
     };
-    let api_key_file = settings
-        .api_key_file
-        .as_deref()
-        .map(std::path::absolute)
-        .transpose()
-        .map_err(failed)?;
+    let absolute = |path: &Option<PathBuf>| {
+        let path = path.as_deref().map(std::path::absolute);
+        path.transpose().map_err(failed)
+    };
     let contents = Contents {
         server: Some(settings.server.clone()),
-        api_key_file,
+        api_key_file: absolute(&settings.api_key_file)?,
+        ca_file: absolute(&settings.ca_file)?,
     };
     let text = toml::to_string(&contents).map_err(|error| Failure::Configuration {
         what: path.display().to_string(),

@@ -44,7 +44,11 @@ pub async fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failur
     }
     let settings = configuration::resolve(&arguments.connection)?;
     let session = Session {
-        client: Client::new(&settings.server, settings.api_key.clone())?,
+        client: Client::new(
+            &settings.server,
+            settings.api_key.clone(),
+            settings.ca_file.as_deref(),
+        )?,
         settings,
         terminal,
         patience: arguments.connection.timeout,

@@ -115,10 +115,7 @@ impl Wiring {
             listener: wiring::listen(self.settings.listen).await?,
             pages: drover_dashboard::router(),
         };
-        let options = drover_api_server::Options {
-            policies: self.settings.policies()?,
-            ..drover_api_server::Options::default()
-        };
+        let options = wiring::api_options(&self.settings)?;
         let server = drover_api_server::Server::new(options, parts);
         let shutdown = self.shutdown.clone();
         services.spawn(async move { Ok(server.run(shutdown).await?) });

@@ -69,10 +69,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let locks = Arc::new(MemoryLocks::new(store.next_lock_epoch().await?));
 
     let api = drover_api_server::Server::new(
-        drover_api_server::Options {
-            policies: settings.policies()?,
-            ..drover_api_server::Options::default()
-        },
+        wiring::api_options(&settings)?,
         drover_api_server::Parts {
             store: store.clone(),
             bus: bus.clone(),

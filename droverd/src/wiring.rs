@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use drover_bus::EventBus;
+use drover_configuration::Settings;
 use drover_store::Store;
 use drover_telemetry::health::Health;
 use tokio::net::TcpListener;
@@ -40,6 +41,16 @@ pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}"))
+}
+
+/// How the API server is to behave.
+pub(crate) fn api_options(settings: &Settings) -> anyhow::Result<drover_api_server::Options> {
+    let tls = settings.tls()?;
+    Ok(drover_api_server::Options {
+        policies: settings.policies()?,
+        tls: tls.map(|(certificate, key)| drover_api_server::Tls { certificate, key }),
+        ..drover_api_server::Options::default()
+    })
 }
 
 /// The health of a program that needs a database and a bus.

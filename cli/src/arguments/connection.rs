@@ -34,6 +34,9 @@ pub struct ConnectionArguments {
         hide_env_values = true
     )]
     pub api_key: Option<String>,
+    /// Certificates in PEM to trust instead of the platform's
+    #[arg(long, global = true, env = "DROVER_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// Configuration file
     #[arg(
         help = "Configuration file [default: ~/.config/drover/config.toml]",
@@ -65,6 +68,7 @@ impl std::fmt::Debug for ConnectionArguments {
             .debug_struct("ConnectionArguments")
             .field("server", &self.server)
             .field("api_key_file", &self.api_key_file)
+            .field("ca_file", &self.ca_file)
             .field("config", &self.config)
             .field("output", &self.output)
             .finish_non_exhaustive()

@@ -9,11 +9,12 @@ mod problem;
 mod reference;
 pub mod views;
 
+use std::path::Path;
 use std::time::Duration;
 
 use rand::RngExt as _;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Certificate, Method, Response, StatusCode};
 use serde_json::Value;
 
 pub use problem::Problem;
@@ -42,8 +43,13 @@ impl Client {
     /// Makes a client; nothing is sent yet. A TLS provider must be installed in the process.
     ///
     /// # Errors
-    /// When the key holds characters that no header can carry, or TLS cannot be set up.
-    pub fn new(server: &str, api_key: Option<ApiKey>) -> Result<Self, Failure> {
+    /// When the key holds characters that no header can carry, the file holds no certificates, or
+    /// TLS cannot be set up.
+    pub fn new(
+        server: &str,
+        api_key: Option<ApiKey>,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(key) = api_key {
             let mut value =
@@ -62,6 +68,9 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             // The key goes to the server that was named, and nowhere else.
             .redirect(reqwest::redirect::Policy::none());
+        if let Some(path) = ca_file {
+            builder = builder.tls_certs_only(certificates_in(path)?);
+        }
         if is_loopback(server) {
             // A proxy cannot reach this machine's own addresses.
             builder = builder.no_proxy();
@@ -298,6 +307,24 @@ fn marker_in(address: &str) -> Option<String> {
         .query_pairs()
         .find(|(key, _)| key == "marker")
         .map(|(_, value)| value.into_owned())
+}
+
+/// The certificates of a file in PEM.
+fn certificates_in(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let text = std::fs::read(path).map_err(|source| Failure::File {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    let unusable = |reason: String| Failure::Configuration {
+        what: path.display().to_string(),
+        reason,
+    };
+    let found = Certificate::from_pem_bundle(&text).map_err(|error| unusable(error.to_string()))?;
+    if found.is_empty() {
+        return Err(unusable("holds no certificate in PEM".to_owned()));
+    }
+    Ok(found)
 }
 
 fn is_loopback(server: &str) -> bool {

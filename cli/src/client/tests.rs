@@ -52,7 +52,7 @@ fn client(address: &str) -> Client {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    Client::new(address, Some(ApiKey::new("drv_1_hush"))).unwrap()
+    Client::new(address, Some(ApiKey::new("drv_1_hush")), None).unwrap()
 }
 
 fn problem(status: StatusCode, body: Value) -> Response {

@@ -45,13 +45,21 @@ pub struct DataDir {
     pub data_dir: Option<PathBuf>,
 }
 
-/// Where the API listens.
+/// Where the API listens, and with which certificate.
 #[derive(Args, Clone, Serialize)]
 pub struct Listen {
     /// Where the API and the dashboard listen
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// The certificate of the API in PEM, with those that lead to a root; read again when it changes
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of that certificate in PEM
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// Where the agent server listens.

@@ -17,6 +17,10 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the API and the dashboard listen.
     pub listen: SocketAddr,
+    /// The certificate of the API, with those that lead to a root, in PEM; plain HTTP if absent.
+    pub tls_certificate: Option<PathBuf>,
+    /// The key of that certificate, in PEM.
+    pub tls_key: Option<PathBuf>,
     /// Where the agent server listens.
     pub agent_listen: SocketAddr,
     /// Where `/healthz`, `/readyz` and `/metrics` of the whole program are; port 9090 of this machine
@@ -75,6 +79,8 @@ impl Default for Settings {
         Self {
             data_dir: PathBuf::from("/var/lib/drover"),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            tls_certificate: None,
+            tls_key: None,
             agent_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8090)),
             health_listen: None,
             database_url: None,
@@ -110,6 +116,26 @@ impl Settings {
                 setting: "database_url",
                 hint: "give --database-url or DROVER_DATABASE_URL, as postgres://user@host/drover",
             })
+    }
+
+    /// The files of the API's certificate and of its key; none if it speaks plain HTTP.
+    ///
+    /// # Errors
+    /// When one is set and the other is not.
+    pub fn tls(&self) -> Result<Option<(PathBuf, PathBuf)>, ConfigurationError> {
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(ConfigurationError::Missing {
+                setting: "tls_key",
+                hint: "a certificate needs its key; give --tls-key or DROVER_TLS_KEY as well",
+            }),
+            (None, Some(_)) => Err(ConfigurationError::Missing {
+                setting: "tls_certificate",
+                hint: "a key needs its certificate; \
+                       give --tls-certificate or DROVER_TLS_CERTIFICATE as well",
+            }),
+        }
     }
 
     /// The addresses of the event bus.

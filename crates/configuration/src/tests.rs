@@ -118,3 +118,20 @@ fn a_policy_of_nothing_is_refused() {
         assert_eq!(refused, Some(true));
     });
 }
+
+#[test]
+fn a_certificate_without_its_key_is_an_error_that_names_what_is_missing() {
+    in_jail(|jail| {
+        jail.set_env("DROVER_TLS_CERTIFICATE", "/x.pem");
+        let settings = load(None, &no_flags()).unwrap_or_else(|error| panic!("{error}"));
+        let error = settings.tls().err().map(|error| error.to_string());
+        assert!(error.unwrap().contains("`tls_key`"));
+        jail.set_env("DROVER_TLS_KEY", "/x.key");
+        let settings = load(None, &no_flags()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            settings.tls().ok().flatten(),
+            Some(("/x.pem".into(), "/x.key".into()))
+        );
+    });
+    assert!(Settings::default().tls().is_ok_and(|tls| tls.is_none()));
+}
