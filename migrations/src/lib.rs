@@ -19,6 +19,7 @@ mod m0005_credentials;
 mod m0006_retention;
 mod m0007_families;
 mod m0008_rewritten_tables;
+mod m0011_lists;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_retention::Migration),
             Box::new(m0007_families::Migration),
             Box::new(m0008_rewritten_tables::Migration),
+            Box::new(m0011_lists::Migration),
         ]
     }
 }

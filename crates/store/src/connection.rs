@@ -10,7 +10,7 @@ use tracing::log::LevelFilter;
 
 use crate::group::{self, Group};
 use crate::tally::Tally;
-use crate::{Store, StoreError, credentials, dialect, intents, writes};
+use crate::{Store, StoreError, credentials, dialect, intents, resources, writes};
 
 /// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
 /// its commit to reach the disk, the next one gathers.
@@ -133,6 +133,13 @@ impl Store {
                     async move { credentials::look_up(&reader, batch).await }
                 }
             }),
+            resources: Group::start("resources", 2, group::nothing_in_common, {
+                let reader = reader.clone();
+                move |batch| {
+                    let reader = reader.clone();
+                    async move { resources::look_up(&reader, batch).await }
+                }
+            }),
             writer,
             relaxed,
             reader,
@@ -178,6 +185,7 @@ impl Store {
         drop(self.intents);
         drop(self.writes);
         drop(self.credentials);
+        drop(self.resources);
         self.writer.close().await?;
         self.relaxed.close().await?;
         self.reader.close().await?;

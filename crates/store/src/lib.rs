@@ -35,6 +35,7 @@ pub mod fresh;
 mod group;
 mod hosts;
 mod intents;
+mod lists;
 mod processes;
 mod registration;
 mod reservations;
@@ -43,6 +44,7 @@ mod retention;
 mod tally;
 mod writes;
 
+use drover_domain::ResourceId;
 use drover_domain::write::{Intent, ProcessWrite, Written};
 use sea_orm::DatabaseConnection;
 use sea_orm::entity::prelude::Uuid;
@@ -54,12 +56,14 @@ pub use connection::StoreOptions;
 pub use credentials::{CredentialKind, Draft, Issued, Presented, Role, Verified};
 pub use error::StoreError;
 pub use intents::Accepted;
+pub use lists::{Marker, Page};
 pub use processes::ProcessFilter;
 pub use registration::{Registered, Registering, RegistrationError};
 pub use resources::ResourceFilter;
 
 use entities::credential;
 use group::Group;
+use resources::Read;
 
 /// The database. Cheap to clone; clones share connections and groups.
 #[derive(Clone)]
@@ -75,6 +79,7 @@ pub struct Store {
     intents: Group<Intent, Accepted>,
     writes: Group<ProcessWrite, Written>,
     credentials: Group<Uuid, Option<credential::Model>>,
+    resources: Group<ResourceId, Option<Read>>,
 }
 
 impl std::fmt::Debug for Store {

@@ -1,10 +1,12 @@
 //! Reading processes.
 
+use std::collections::HashMap;
+
 use drover_domain::{Phase, Process, ProcessId, ResourceId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entities::process;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, dialect};
 
 /// Which processes to list, oldest first.
 #[derive(Clone, Debug)]
@@ -33,6 +35,25 @@ impl Store {
             .one(&self.reader)
             .await?;
         row.map(Process::try_from).transpose()
+    }
+
+    /// The processes of some ids, those that there are. One query.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn processes_of(
+        &self,
+        ids: impl IntoIterator<Item = ProcessId>,
+    ) -> Result<HashMap<ProcessId, Process>, StoreError> {
+        let ids = ids.into_iter().map(ProcessId::uuid);
+        let backend = self.reader.get_database_backend();
+        let rows = process::Entity::find()
+            .filter(dialect::is_one_of(backend, process::Column::Id, ids))
+            .all(&self.reader)
+            .await?;
+        let read = rows.into_iter().map(Process::try_from);
+        read.map(|read| read.map(|process| (process.id, process)))
+            .collect()
     }
 
     /// The processes that pass a filter.

@@ -1,12 +1,15 @@
 //! Reading resources, and writing those that no process is at work on.
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
 use drover_domain::resource::Version;
 use drover_domain::write::Passed;
 use drover_domain::{Resource, ResourceId, ResourceType, State};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::dialect::Together;
-use crate::entities::resource;
+use crate::entities::{Direct, resource};
 use crate::{Store, StoreError, changes, dialect, intents};
 
 /// Which resources to list, oldest first.
@@ -46,7 +49,64 @@ impl ResourceFilter {
     }
 }
 
+/// A resource that several may have read together, or why its row cannot be read.
+pub(crate) type Read = Result<Arc<Resource>, StoreError>;
+
+/// Reads the resources of some ids, those that there are, in one statement.
+pub(crate) async fn look_up(
+    database: &DatabaseConnection,
+    ids: Vec<ResourceId>,
+) -> Result<Vec<Option<Read>>, StoreError> {
+    let found = rows_of(database, ids.iter().copied()).await?;
+    let found: HashMap<ResourceId, Read> = found
+        .into_iter()
+        .map(|(id, row)| (id, row.map(Arc::new)))
+        .collect();
+    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+}
+
+async fn rows_of(
+    database: &DatabaseConnection,
+    ids: impl Iterator<Item = ResourceId>,
+) -> Result<Vec<(ResourceId, Result<Resource, StoreError>)>, StoreError> {
+    let distinct: BTreeSet<_> = ids.map(ResourceId::uuid).collect();
+    let backend = database.get_database_backend();
+    let rows = resource::Entity::find()
+        .filter(dialect::is_one_of(backend, resource::Column::Id, distinct))
+        .into_model::<Direct>()
+        .all(database)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.read)).collect())
+}
+
 impl Store {
+    /// One resource, if it exists and is of the type. Those that are asked for at the same time are
+    /// read together, each after it was asked for.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn shared_resource(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+    ) -> Result<Option<Arc<Resource>>, StoreError> {
+        let read = self.resources.submit(id).await?.transpose()?;
+        Ok(read.filter(|resource| resource.resource_type() == resource_type))
+    }
+
+    /// The resources of some ids, of whatever types, those that there are. One query.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn resources_of(
+        &self,
+        ids: impl IntoIterator<Item = ResourceId>,
+    ) -> Result<HashMap<ResourceId, Resource>, StoreError> {
+        let rows = rows_of(&self.reader, ids.into_iter()).await?;
+        let read = rows.into_iter().map(|(id, row)| Ok((id, row?)));
+        read.collect()
+    }
+
     /// One resource, if it exists and is of the type.
     ///
     /// # Errors

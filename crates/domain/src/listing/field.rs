@@ -202,7 +202,7 @@ const OF_ACCOUNTS: &[Field] = &[Field::new(
 )];
 
 const OF_API_KEYS: &[Field] = &[
-    Field::new("accountId", Subject::Spec("accountId"), Kind::Id).or_null(),
+    Field::new("accountId", Subject::Spec("accountId"), Kind::Id),
     Field::new("role", Subject::Spec("role"), Kind::Word(Words::Roles)),
 ];
 

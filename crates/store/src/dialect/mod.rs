@@ -1,5 +1,6 @@
 //! What differs between databases: how a transaction that writes begins, how many rows are written
-//! in one statement, who may change the schema, and which change records a reader may go past.
+//! in one statement, what filters look like, who may change the schema, and which change records a
+//! reader may go past.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
@@ -9,8 +10,10 @@ use sea_orm::{
 };
 
 mod rows;
+mod selecting;
 
 pub(crate) use rows::{Together, insert, is_one_of, rewrite};
+pub(crate) use selecting::{Inside, inside, matches, meets};
 
 use crate::Position;
 use crate::entities::change;

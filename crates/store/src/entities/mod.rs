@@ -9,11 +9,14 @@ pub(crate) mod agent_key;
 pub(crate) mod change;
 pub(crate) mod counter;
 pub(crate) mod credential;
+mod direct;
 pub(crate) mod host_port;
 pub(crate) mod host_room;
 pub(crate) mod process;
 pub(crate) mod reservation;
 pub(crate) mod resource;
+
+pub(crate) use direct::Direct;
 
 /// What a row says; none, and a line in the log, if this release cannot read it. For where many rows
 /// are read at once, and one that is broken must not keep the others from being served.

@@ -42,6 +42,7 @@ mod claims;
 mod credentials;
 mod due;
 mod intents;
+mod lists;
 mod outages;
 mod reading;
 mod registration;

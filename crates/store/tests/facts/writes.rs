@@ -19,6 +19,7 @@ facts! {
     two_writes_of_one_process_at_once_are_both_of_its_owner,
     a_create_with_start_is_followed_by_a_running_start,
     a_purged_resource_is_gone_and_its_process_stays,
+    what_a_person_changes_beside_a_process_stays_when_the_process_goes_on,
 }
 
 /// A write that would touch every table: it ends the process, chains another and takes room.
@@ -291,4 +292,40 @@ fn to_change_purged(resource: &Resource) -> Intent {
     let mut read = resource.clone();
     read.state = State::Removed;
     to_change(&read, Request::Purge)
+}
+
+async fn what_a_person_changes_beside_a_process_stays_when_the_process_goes_on(world: World) {
+    let mut owned = world.claimed("old name", 1).await;
+    let mut changed = owned.resource.clone();
+    changed.name = "new name".to_owned();
+    changed.labels.insert("team".to_owned(), "x".to_owned());
+    changed.version += 1;
+    let rewritten = world.store.rewrite(&changed, owned.resource.version).await;
+    assert!(rewritten.unwrap());
+    // The process, which knows nothing of it, is told to read the resource again.
+    loop {
+        let (write, next) = next_write(&owned, Outcome::done());
+        match world.store.commit(write.clone()).await.unwrap() {
+            Written::VersionMoved => owned.resource = world.resource(&changed).await.unwrap(),
+            Written::Committed => {
+                owned.process = write.process;
+                if let Some((resource, _)) = write.resource {
+                    owned.resource = resource;
+                }
+                if next == Next::End {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let settled = world.resource(&changed).await.unwrap();
+    assert_eq!(settled.state, State::Created);
+    assert_eq!(settled.name, "new name");
+    assert_eq!(settled.labels, changed.labels);
+    assert!(settled.version > changed.version);
+    // And the other way round: a change that knows nothing of the process is refused.
+    let rewritten = world.store.rewrite(&changed, changed.version - 1).await;
+    assert!(!rewritten.unwrap());
+    assert_eq!(world.resource(&changed).await.unwrap(), settled);
 }
