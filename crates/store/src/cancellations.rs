@@ -43,8 +43,8 @@ impl Store {
         together
             .rewrite::<process::Entity>(rows, process::CHANGING)
             .await?;
-        let passed = [(resource, std::slice::from_ref(passed))];
-        changes::append(&mut together, passed.into_iter()).await?;
+        let passing = changes::Passing::of(resource, std::slice::from_ref(passed));
+        changes::append(&mut together, [passing].into_iter()).await?;
         together.run().await?;
         transaction.commit().await?;
         Ok(true)

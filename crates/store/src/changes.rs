@@ -1,16 +1,24 @@
 //! The change log: what became of resources, in an order that misses nothing.
+//!
+//! A record bears the labels that the resource had then, and those from before if the write has
+//! changed them. That costs a write of a resource with labels their text once more, and one of a
+//! resource without any two NULLs.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
 use drover_domain::resource::Version;
 use drover_domain::write::Passed;
 use drover_domain::{Resource, ResourceId, ResourceRef, State, Timestamp};
-use sea_orm::entity::prelude::Uuid;
-use sea_orm::{ActiveValue, ColumnTrait, QueryFilter, QuerySelect};
+use sea_orm::entity::prelude::{Json, Uuid};
+use sea_orm::{
+    ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter,
+    QueryOrder, QuerySelect,
+};
 
 use crate::dialect::Together;
-use crate::entities::change;
+use crate::entities::{change, resource};
 use crate::{Store, StoreError, dialect};
 
 /// A place in the change log. A reader that goes on from where it stopped misses nothing, whatever
@@ -48,6 +56,9 @@ impl FromStr for Position {
     }
 }
 
+/// Labels of a resource.
+pub type Labels = BTreeMap<String, String>;
+
 /// One record of the change log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -63,6 +74,10 @@ pub struct Change {
     pub version: Version,
     /// When.
     pub at: Timestamp,
+    /// The labels that it had then.
+    pub labels: Labels,
+    /// The labels that it had before, if the change has changed them.
+    pub labels_before: Option<Labels>,
 }
 
 /// Which changes to read.
@@ -132,19 +147,102 @@ impl TryFrom<change::Model> for Change {
             state: row.state.parse().map_err(|error| unreadable(&error))?,
             version: row.version,
             at: Timestamp::from_millis(row.at),
+            labels: labels(row.labels.as_deref())?.unwrap_or_default(),
+            labels_before: labels(row.labels_before.as_deref())?,
         })
     }
+}
+
+fn labels(text: Option<&str>) -> Result<Option<Labels>, StoreError> {
+    let unreadable = |error| StoreError::unreadable("change", error);
+    text.map(serde_json::from_str)
+        .transpose()
+        .map_err(unreadable)
+}
+
+/// What a resource passed with a write.
+#[derive(Clone, Copy)]
+pub(crate) struct Passing<'a> {
+    /// The resource as it is written.
+    pub(crate) resource: &'a Resource,
+    /// The states that it passed.
+    pub(crate) passed: &'a [Passed],
+    /// The labels that it had before; none if the write leaves them alone, or it is new.
+    pub(crate) labels_before: Option<&'a Labels>,
+}
+
+impl<'a> Passing<'a> {
+    /// What a resource passed with a write that does not touch its labels.
+    pub(crate) fn of(resource: &'a Resource, passed: &'a [Passed]) -> Self {
+        Self {
+            resource,
+            passed,
+            labels_before: None,
+        }
+    }
+}
+
+/// Locks resources in the order of their ids and tells their versions and labels.
+pub(crate) async fn lock_with_labels(
+    transaction: &DatabaseTransaction,
+    ids: BTreeSet<Uuid>,
+) -> Result<HashMap<ResourceId, (Version, Labels)>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let backend = transaction.get_database_backend();
+    let rows: Vec<(Uuid, i64, Json)> = resource::Entity::find()
+        .select_only()
+        .columns([
+            resource::Column::Id,
+            resource::Column::Version,
+            resource::Column::Labels,
+        ])
+        .filter(dialect::is_one_of(backend, resource::Column::Id, ids))
+        .order_by_asc(resource::Column::Id)
+        .lock_exclusive()
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    let read = |(id, version, labels)| {
+        let labels = serde_json::from_value(labels)
+            .map_err(|error| StoreError::unreadable("resource", error))?;
+        Ok((ResourceId::new(id), (version, labels)))
+    };
+    rows.into_iter().map(read).collect()
 }
 
 /// Appends what resources passed, inside the transaction that makes it so.
 pub(crate) async fn append<'a>(
     together: &mut Together<'_>,
-    passed: impl Iterator<Item = (&'a Resource, &'a [Passed])>,
+    passing: impl Iterator<Item = Passing<'a>>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<change::ActiveModel> = passed
-        .flat_map(|(resource, passed)| passed.iter().map(move |passed| record(resource, *passed)))
-        .collect();
+    let mut rows = Vec::new();
+    for one in passing {
+        let [labels, before] = labels_in_text(one)?;
+        for (index, passed) in one.passed.iter().enumerate() {
+            // What changed the labels is the first that the resource passed.
+            let before = before.as_ref().filter(|_| index == 0);
+            let record = change::ActiveModel {
+                labels: ActiveValue::Set(labels.clone()),
+                labels_before: ActiveValue::Set(before.cloned()),
+                ..record(one.resource, *passed)
+            };
+            rows.push(record);
+        }
+    }
     Ok(together.insert::<change::Entity>(rows).await?)
+}
+
+/// The labels of a write and those from before, as they stand in its records.
+fn labels_in_text(passing: Passing<'_>) -> Result<[Option<String>; 2], StoreError> {
+    let text = |labels: &Labels| {
+        serde_json::to_string(labels).map_err(|error| StoreError::unreadable("change", error))
+    };
+    let labels = &passing.resource.labels;
+    let before = passing.labels_before.filter(|before| *before != labels);
+    let labels = Some(labels).filter(|labels| !labels.is_empty());
+    Ok([labels.map(text).transpose()?, before.map(text).transpose()?])
 }
 
 fn record(resource: &Resource, passed: Passed) -> change::ActiveModel {
@@ -158,6 +256,8 @@ fn record(resource: &Resource, passed: Passed) -> change::ActiveModel {
         state: ActiveValue::Set(passed.state.as_str().to_owned()),
         version: ActiveValue::Set(passed.version),
         at: ActiveValue::Set(resource.updated.millis()),
+        labels: ActiveValue::NotSet,
+        labels_before: ActiveValue::NotSet,
     }
 }
 

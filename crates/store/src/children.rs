@@ -97,5 +97,6 @@ pub(crate) async fn insert(
         return Ok(());
     }
     intents::supersede(transaction, &children).await?;
-    intents::insert(transaction, &children).await
+    // A child does something to a resource; the labels are not for it to change.
+    intents::insert(transaction, &children, &HashMap::new()).await
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use drover_domain::resource::Version;
 use drover_domain::write::Intent;
 use drover_domain::{Process, ProcessId, ResourceId};
 use sea_orm::entity::prelude::Uuid;
@@ -10,6 +11,7 @@ use sea_orm::{
     QuerySelect,
 };
 
+use crate::changes::{Labels, Passing};
 use crate::dialect::Together;
 use crate::entities::{process, resource};
 use crate::{StoreError, changes, dialect};
@@ -42,11 +44,11 @@ pub(crate) async fn accept_within(
     transaction: &DatabaseTransaction,
     intents: &[Intent],
 ) -> Result<Vec<Accepted>, StoreError> {
-    let versions = lock_versions(transaction, intents).await?;
+    let locked = lock_existing(transaction, intents).await?;
     let mut accepted = Vec::new();
     let mut outcomes = Vec::with_capacity(intents.len());
     for intent in intents {
-        let known = versions.get(&intent.resource.id).copied();
+        let known = locked.get(&intent.resource.id).map(|(version, _)| *version);
         let is_current = intent.expected.is_none() || known == intent.expected;
         if is_current {
             accepted.push(intent);
@@ -57,7 +59,7 @@ pub(crate) async fn accept_within(
         });
     }
     let superseded = supersede(transaction, &accepted).await?;
-    insert(transaction, &accepted).await?;
+    insert(transaction, &accepted, &locked).await?;
     for (intent, outcome) in intents.iter().zip(&mut outcomes) {
         if let Accepted::Committed { superseded: ended } = outcome {
             *ended = superseded.get(&intent.process.id).copied();
@@ -67,16 +69,16 @@ pub(crate) async fn accept_within(
 }
 
 /// Locks the resources that exist and are to change.
-async fn lock_versions(
+async fn lock_existing(
     transaction: &DatabaseTransaction,
     intents: &[Intent],
-) -> Result<HashMap<ResourceId, i64>, StoreError> {
+) -> Result<HashMap<ResourceId, (Version, Labels)>, StoreError> {
     let existing: BTreeSet<Uuid> = intents
         .iter()
         .filter(|intent| intent.expected.is_some())
         .map(|intent| intent.resource.id.uuid())
         .collect();
-    lock_resources(transaction, existing).await
+    changes::lock_with_labels(transaction, existing).await
 }
 
 /// Locks resources in the order of their ids and tells their versions.
@@ -148,10 +150,12 @@ pub(crate) async fn supersede(
     Ok(ended_by)
 }
 
-/// Writes the resources, processes and change records of intents.
+/// Writes the resources, processes and change records of intents; with the labels that resources had
+/// before, where intents may change them.
 pub(crate) async fn insert(
     transaction: &DatabaseTransaction,
     intents: &[&Intent],
+    before: &HashMap<ResourceId, (Version, Labels)>,
 ) -> Result<(), StoreError> {
     if intents.is_empty() {
         return Ok(());
@@ -175,9 +179,10 @@ pub(crate) async fn insert(
         .map(|intent| process::Model::active(&intent.process))
         .collect();
     together.insert::<process::Entity>(processes?).await?;
-    let passed = intents
-        .iter()
-        .map(|intent| (&intent.resource, intent.passed.as_slice()));
-    changes::append(&mut together, passed).await?;
+    let passing = intents.iter().map(|intent| Passing {
+        labels_before: before.get(&intent.resource.id).map(|(_, labels)| labels),
+        ..Passing::of(&intent.resource, &intent.passed)
+    });
+    changes::append(&mut together, passing).await?;
     Ok(together.run().await?)
 }

@@ -50,7 +50,7 @@ use sea_orm::DatabaseConnection;
 use sea_orm::entity::prelude::Uuid;
 
 pub use census::Census;
-pub use changes::{Change, ChangeFilter, Position, UnknownPosition};
+pub use changes::{Change, ChangeFilter, Labels, Position, UnknownPosition};
 pub use claims::{Claim, Claimed, Ready, WOKEN_AT_ONCE};
 pub use connection::StoreOptions;
 pub use credentials::{CredentialKind, Draft, Issued, Presented, Role, Verified};

@@ -161,7 +161,11 @@ async fn use_token(
         state: token.state,
         version: token.version,
     }];
-    changes::append(&mut together, [(&token, passed.as_slice())].into_iter()).await?;
+    changes::append(
+        &mut together,
+        [changes::Passing::of(&token, &passed)].into_iter(),
+    )
+    .await?;
     Ok(together.run().await?)
 }
 

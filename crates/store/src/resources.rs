@@ -8,9 +8,10 @@ use drover_domain::write::Passed;
 use drover_domain::{Resource, ResourceId, ResourceType, State};
 use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use crate::changes::Passing;
 use crate::dialect::Together;
 use crate::entities::{Direct, resource};
-use crate::{Store, StoreError, changes, dialect, intents};
+use crate::{Store, StoreError, changes, dialect};
 
 /// Which resources to list, oldest first.
 #[derive(Clone, Debug)]
@@ -173,7 +174,7 @@ impl Store {
             version: new.version,
         }];
         let mut together = Together::begin(&transaction);
-        changes::append(&mut together, [(new, passed.as_slice())].into_iter()).await?;
+        changes::append(&mut together, [Passing::of(new, &passed)].into_iter()).await?;
         together.run().await?;
         Ok(transaction.commit().await?)
     }
@@ -185,8 +186,13 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn rewrite(&self, changed: &Resource, expected: Version) -> Result<bool, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
-        let versions = intents::lock_resources(&transaction, [changed.id.uuid()].into()).await?;
-        if versions.get(&changed.id) != Some(&expected) {
+        let ids = [changed.id.uuid()].into();
+        let mut locked = changes::lock_with_labels(&transaction, ids).await?;
+        let Some((version, labels_before)) = locked.remove(&changed.id) else {
+            transaction.rollback().await?;
+            return Ok(false);
+        };
+        if version != expected {
             transaction.rollback().await?;
             return Ok(false);
         }
@@ -199,7 +205,11 @@ impl Store {
             state: changed.state,
             version: changed.version,
         }];
-        changes::append(&mut together, [(changed, passed.as_slice())].into_iter()).await?;
+        let passing = Passing {
+            labels_before: Some(&labels_before),
+            ..Passing::of(changed, &passed)
+        };
+        changes::append(&mut together, [passing].into_iter()).await?;
         together.run().await?;
         transaction.commit().await?;
         Ok(true)

@@ -19,6 +19,7 @@ use sea_orm::{
     QueryFilter, QueryOrder, QuerySelect,
 };
 
+use crate::changes::Passing;
 use crate::dialect::Together;
 use crate::entities::{process, resource};
 use crate::reservations::Rooms;
@@ -167,7 +168,7 @@ async fn rewrite(together: &mut Together<'_>, writes: &[&ProcessWrite]) -> Resul
                 .as_ref()
                 .map(|(resource, _)| (resource, write))
         })
-        .map(|(resource, write)| (resource, write.passed.as_slice()));
+        .map(|(resource, write)| Passing::of(resource, &write.passed));
     changes::append(together, passed).await
 }
 

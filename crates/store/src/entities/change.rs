@@ -14,6 +14,10 @@ pub struct Model {
     pub state: String,
     pub version: i64,
     pub at: i64,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub labels: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub labels_before: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

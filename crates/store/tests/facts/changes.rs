@@ -20,6 +20,7 @@ facts! {
     only_changes_of_one_resource_or_one_project_are_read,
     a_resource_that_is_written_outside_of_processes_is_in_the_log,
     a_rewrite_over_a_moved_version_changes_nothing,
+    a_record_bears_the_labels_of_its_moment_and_those_that_it_changed,
     what_an_open_transaction_could_precede_is_held_back_until_it_ends,
     reading_some_of_a_long_log_does_not_read_all_of_it,
 }
@@ -262,4 +263,46 @@ async fn rows_read(world: &World) -> i64 {
                   SELECT 0, idx_tup_read FROM pg_stat_user_indexes \
                   WHERE relname = 'change') AS reads";
     world.database.texts(reads).await[0].parse().unwrap()
+}
+
+async fn a_record_bears_the_labels_of_its_moment_and_those_that_it_changed(world: World) {
+    let labels = |text: &str| drover_store::Labels::from([("team".to_owned(), text.to_owned())]);
+    let mut made = container("labelled");
+    made.labels = labels("x");
+    let mut made = world.accept(to_create(made)).await.resource;
+    made.state = State::Running;
+    // A process and an intent leave the labels alone, a rewrite changes them twice.
+    let mut now = world
+        .accept(to_change(&made, Request::Restart))
+        .await
+        .resource;
+    for changed in [labels("y"), drover_store::Labels::new()] {
+        let expected = now.version;
+        now.labels = changed;
+        now.version += 1;
+        assert!(world.store.rewrite(&now, expected).await.unwrap());
+    }
+    now.labels = labels("z");
+    now.state = State::Running;
+    let last = world
+        .accept(to_change(&now, Request::Restart))
+        .await
+        .resource;
+    assert_eq!(last.labels, labels("z"));
+    let told: Vec<_> = all(&world.store)
+        .await
+        .into_iter()
+        .map(|change| (change.labels, change.labels_before))
+        .collect();
+    let nothing = drover_store::Labels::new();
+    assert_eq!(
+        told,
+        [
+            (labels("x"), None),
+            (labels("x"), None),
+            (labels("y"), Some(labels("x"))),
+            (nothing.clone(), Some(labels("y"))),
+            (labels("z"), Some(nothing)),
+        ]
+    );
 }
