@@ -58,7 +58,7 @@ impl FromRequestParts<Arc<Shared>> for Identity {
         let unknown = Problem::Unauthorized("the credential is not valid any more");
         let verified = shared
             .store
-            .verify(CredentialKind::Agent, &presented)
+            .verify(CredentialKind::Agent, &presented, shared.clock.now())
             .await?;
         let Some(agent) = verified.and_then(|verified| verified.owner) else {
             return Err(unknown);

@@ -8,8 +8,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use drover_domain::Role;
 use drover_domain::process::Cause;
-use drover_store::{CredentialKind, Presented, Role, StoreError};
+use drover_store::{CredentialKind, Presented, StoreError};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -55,7 +56,8 @@ async fn identify(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Proble
         .and_then(|text| Presented::parse(CredentialKind::ApiKey, text))
         .ok_or_else(Problem::unauthorized)?;
     // A database that hangs is told of here, before anything else is begun.
-    let verifying = shared.store.verify(CredentialKind::ApiKey, &presented);
+    let now = shared.clock.now();
+    let verifying = shared.store.verify(CredentialKind::ApiKey, &presented, now);
     let verified = timeout(PATIENCE, verifying)
         .await
         .unwrap_or(Err(StoreError::TimedOut(PATIENCE)))?;

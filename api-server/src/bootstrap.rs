@@ -6,15 +6,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drover_domain::resource::{Details, ProjectSpec};
-use drover_domain::{Resource, ResourceType, State};
+use drover_domain::resource::{
+    AccountSpec, AccountStatus, ApiKeySpec, ApiKeyStatus, Details, ProjectSpec,
+};
+use drover_domain::{Resource, ResourceType, Role, State, Timestamp};
 use drover_store::clock::Clock;
-use drover_store::{CredentialKind, ResourceFilter, Role, Store, StoreError, fresh};
+use drover_store::{CredentialKind, KeyError, NewKey, ResourceFilter, Store, StoreError, fresh};
 
 use crate::tokens::{self, Token};
 
 /// The name of the project that there always is.
 pub const DEFAULT_PROJECT: &str = "default";
+/// The name of the account that there is from the first start.
+pub const OPERATOR: &str = "operator";
 
 /// Why a first start failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +26,9 @@ pub enum BootstrapError {
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The account of that name is not an operator's.
+    #[error("no key can be made for the account `{OPERATOR}`: {0}")]
+    Key(#[from] KeyError),
     /// The key cannot be written, and was not made.
     #[error("the operator's key cannot be written to {path}")]
     File {
@@ -32,8 +39,8 @@ pub enum BootstrapError {
     },
 }
 
-/// Makes the project `default` if there is none, and an operator's key if there is none at all. The
-/// key is written to `key_file`, readable by its owner only, and is never shown again. Tells whether
+/// Makes the project `default` if there is none, and an operator's account with a key if there is no
+/// key at all. The key is written to `key_file`, readable by its owner only, and is never shown again. Tells whether
 /// a key was made.
 ///
 /// # Errors
@@ -47,32 +54,70 @@ pub async fn prepare(
     if store.has_credential(CredentialKind::ApiKey).await? {
         return Ok(false);
     }
-    let (issued, draft) = store.draft(CredentialKind::ApiKey, None, Role::Operator, clock.now());
-    // The file comes first: a key that counts and that nobody can be told is worse than none, and
-    // one in a file that does not count is replaced by the next start.
-    write_key(key_file, &issued.into_text()).map_err(|source| BootstrapError::File {
+    let known = store.account_named(OPERATOR).await?;
+    let account = known.clone().unwrap_or_else(|| operator(clock.now()));
+    let Some((issued, key)) = NewKey::draft(operators_key(&account, clock.now())) else {
+        return Ok(false);
+    };
+    // The text is on the disk before it counts, and at its place once it does: a key that counts
+    // and that nobody can be told is worse than none.
+    let file = |source| BootstrapError::File {
         path: key_file.to_owned(),
         source,
-    })?;
-    store.admit(draft).await?;
-    Ok(true)
+    };
+    let kept = key_file.with_extension(format!("{}.new", issued.id().simple()));
+    write_key(&kept, &issued.into_text()).map_err(file)?;
+    let counts = match known {
+        None => store.make_first_key(&account, key).await?,
+        // Every key that there was is gone, and whoever starts the server again asks for another.
+        Some(_) => store.make_key(key).await.map(|_| true)?,
+    };
+    match counts {
+        true => std::fs::rename(&kept, key_file).map_err(file)?,
+        // Another server was faster, and has told its key to somebody.
+        false => std::fs::remove_file(&kept).map_err(file)?,
+    }
+    Ok(counts)
 }
 
-/// Writes a key to a new file that only its owner may read, and puts it in the place of whatever was
-/// there.
-fn write_key(path: &Path, key: &str) -> std::io::Result<()> {
-    let fresh = path.with_extension("key.new");
-    if fresh.exists() {
-        std::fs::remove_file(&fresh)?;
+/// The account that the first key acts for. Nobody can log in to it until it is given a password.
+fn operator(now: Timestamp) -> Resource {
+    let spec = AccountSpec {
+        operator: true,
+        ..AccountSpec::default()
+    };
+    let status = AccountStatus::default();
+    let details = Details::Account { spec, status };
+    Resource {
+        description: "Whoever installed Drover.".to_owned(),
+        ..Resource::new(fresh::resource_id(), OPERATOR, State::Active, details, now)
     }
+}
+
+fn operators_key(account: &Resource, now: Timestamp) -> Resource {
+    let details = Details::ApiKey {
+        spec: ApiKeySpec {
+            account_id: account.id,
+            role: Role::Operator,
+            expires: None,
+        },
+        status: ApiKeyStatus::default(),
+    };
+    Resource {
+        description: "The first key, in operator.key.".to_owned(),
+        ..Resource::new(fresh::resource_id(), OPERATOR, State::Active, details, now)
+    }
+}
+
+/// Writes a key to a new file that only its owner may read.
+fn write_key(path: &Path, key: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&fresh)?;
+        .open(path)?;
     writeln!(file, "{key}")?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, path)
+    file.sync_all()
 }
 
 /// How long the agent of the same machine has to register.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drover_domain::resource::{Details, RegistrationTokenSpec, RegistrationTokenStatus};
-use drover_domain::{Resource, State, Timestamp};
-use drover_store::{CredentialKind, Issued, Role, Store, StoreError, fresh};
+use drover_domain::{Resource, Role, State, Timestamp};
+use drover_store::{CredentialKind, Issued, Store, StoreError, fresh};
 
 /// A token that is wanted.
 #[derive(Default)]

@@ -19,6 +19,7 @@ mod m0005_credentials;
 mod m0006_retention;
 mod m0007_families;
 mod m0008_rewritten_tables;
+mod m0009_people;
 mod m0011_lists;
 mod m0012_changes;
 
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_retention::Migration),
             Box::new(m0007_families::Migration),
             Box::new(m0008_rewritten_tables::Migration),
+            Box::new(m0009_people::Migration),
             Box::new(m0011_lists::Migration),
             Box::new(m0012_changes::Migration),
         ]

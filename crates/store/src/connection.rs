@@ -8,7 +8,9 @@ use drover_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use tracing::log::LevelFilter;
 
+use crate::credentials::Uses;
 use crate::group::{self, Group};
+use crate::passwords::Hashing;
 use crate::tally::Tally;
 use crate::{Store, StoreError, credentials, dialect, intents, resources, writes};
 
@@ -140,6 +142,8 @@ impl Store {
                     async move { resources::look_up(&reader, batch).await }
                 }
             }),
+            uses: Uses::start(relaxed.clone()),
+            hashing: Hashing::default(),
             writer,
             relaxed,
             reader,
@@ -186,6 +190,7 @@ impl Store {
         drop(self.writes);
         drop(self.credentials);
         drop(self.resources);
+        drop(self.uses);
         self.writer.close().await?;
         self.relaxed.close().await?;
         self.reader.close().await?;

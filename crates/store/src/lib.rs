@@ -19,6 +19,8 @@
 //! What differs between databases stands in one folder, `dialect`. Entities are private: what goes
 //! in and comes out are the types of the [domain](drover_domain).
 
+mod accounts;
+mod api_keys;
 mod cancellations;
 mod census;
 mod changes;
@@ -36,11 +38,16 @@ mod group;
 mod hosts;
 mod intents;
 mod lists;
+mod logins;
+mod passwords;
 mod processes;
+mod projects;
 mod registration;
+mod removals;
 mod reservations;
 mod resources;
 mod retention;
+mod sessions;
 mod tally;
 mod writes;
 
@@ -49,20 +56,31 @@ use drover_domain::write::{Intent, ProcessWrite, Written};
 use sea_orm::DatabaseConnection;
 use sea_orm::entity::prelude::Uuid;
 
+pub use accounts::AccountError;
+pub use api_keys::{KeyError, NewKey};
 pub use census::Census;
 pub use changes::{Change, ChangeFilter, Labels, Position, UnknownPosition};
 pub use claims::{Claim, Claimed, Ready, WOKEN_AT_ONCE};
 pub use connection::StoreOptions;
-pub use credentials::{CredentialKind, Draft, Issued, Presented, Role, Verified};
+pub use credentials::{CredentialKind, Issued, Presented, Verified};
 pub use error::StoreError;
 pub use intents::Accepted;
 pub use lists::{Marker, Page};
+pub use logins::{
+    Attempt, FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, LoggedIn, Login, LoginError, LoginFilter,
+    LoginOutcome, WINDOW,
+};
+pub use passwords::NewPassword;
 pub use processes::ProcessFilter;
+pub use projects::ProjectRemoval;
 pub use registration::{Registered, Registering, RegistrationError};
 pub use resources::ResourceFilter;
+pub use sessions::{Session, SessionText};
 
+use credentials::Uses;
 use entities::credential;
 use group::Group;
+use passwords::Hashing;
 use resources::Read;
 
 /// The database. Cheap to clone; clones share connections and groups.
@@ -80,6 +98,8 @@ pub struct Store {
     writes: Group<ProcessWrite, Written>,
     credentials: Group<Uuid, Option<credential::Model>>,
     resources: Group<ResourceId, Option<Read>>,
+    uses: Uses,
+    hashing: Hashing,
 }
 
 impl std::fmt::Debug for Store {

@@ -2,12 +2,12 @@
 
 use drover_domain::resource::{Capacity, Details};
 use drover_domain::write::{Intent, Passed};
-use drover_domain::{Resource, ResourceId, ResourceType, Timestamp};
+use drover_domain::{Resource, ResourceId, ResourceType, Role, Timestamp};
 use sea_orm::ColumnTrait;
 use sea_orm::{DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect};
 use sha2::{Digest, Sha256};
 
-use crate::credentials::{self, CredentialKind, Issued, Presented, Role};
+use crate::credentials::{self, CredentialKind, Grant, Issued, Presented};
 use crate::dialect::Together;
 use crate::entities::{agent_key, credential, resource};
 use crate::{Store, StoreError, changes, dialect, hosts, intents};
@@ -103,9 +103,9 @@ impl Store {
             .filter(credential::Column::OwnerId.eq(agent.uuid()))
             .exec(&transaction)
             .await?;
-        let (credential, row) =
-            credentials::issue(CredentialKind::Agent, Some(agent), Role::Agent, asked.now);
-        credential::Entity::insert(row)
+        let grant = Grant::of(CredentialKind::Agent, Some(agent), Role::Agent);
+        let (credential, row) = credentials::issue(grant, asked.now);
+        credential::Entity::insert(row.into_active_model())
             .exec_without_returning(&transaction)
             .await?;
         transaction.commit().await?;
@@ -123,10 +123,10 @@ async fn admit(
     transaction: &DatabaseTransaction,
     asked: &Registering,
 ) -> Result<Resource, RegistrationError> {
-    let verified =
-        credentials::verify(transaction, CredentialKind::RegistrationToken, &asked.token)
-            .await?
-            .ok_or(RegistrationError::Token)?;
+    let kind = CredentialKind::RegistrationToken;
+    let verified = credentials::verify(transaction, kind, &asked.token, asked.now)
+        .await?
+        .ok_or(RegistrationError::Token)?;
     let id = verified.owner.ok_or(RegistrationError::Token)?;
     let row = resource::Entity::find_by_id(id.uuid())
         .filter(resource::Column::ResourceType.eq(ResourceType::RegistrationToken.as_str()))

@@ -12,6 +12,10 @@ pub struct Model {
     pub role: String,
     pub hash: Vec<u8>,
     pub created_at: i64,
+    pub account_id: Option<Uuid>,
+    pub project_id: Option<Uuid>,
+    pub expires_at: Option<i64>,
+    pub last_used_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

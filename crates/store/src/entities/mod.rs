@@ -12,9 +12,12 @@ pub(crate) mod credential;
 mod direct;
 pub(crate) mod host_port;
 pub(crate) mod host_room;
+pub(crate) mod login;
+pub(crate) mod password;
 pub(crate) mod process;
 pub(crate) mod reservation;
 pub(crate) mod resource;
+pub(crate) mod session;
 
 pub(crate) use direct::Direct;
 

@@ -35,6 +35,8 @@ macro_rules! facts {
     };
 }
 
+mod accounts;
+mod api_keys;
 mod census;
 mod changes;
 mod children;
@@ -43,6 +45,7 @@ mod credentials;
 mod due;
 mod intents;
 mod lists;
+mod logins;
 mod outages;
 mod reading;
 mod registration;

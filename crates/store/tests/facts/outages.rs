@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use drover_domain::engine::Outcome;
-use drover_domain::{Fence, ResourceType};
+use drover_domain::{Fence, ResourceType, Role};
 use drover_scenarios::postgres::Postgres;
 use drover_scenarios::until::until;
 use drover_store::{
-    ChangeFilter, Claim, Claimed, CredentialKind, Position, ResourceFilter, Role, Store,
-    StoreError, StoreOptions, fresh,
+    ChangeFilter, Claim, Claimed, CredentialKind, Position, ResourceFilter, Store, StoreError,
+    StoreOptions, fresh,
 };
 use futures::future::{BoxFuture, FutureExt, join_all};
 use tokio::time::{sleep, timeout};

@@ -5,10 +5,10 @@ use drover_domain::resource::{
     AgentSpec, AgentStatus, Details, RegistrationTokenSpec, RegistrationTokenStatus,
 };
 use drover_domain::write::Intent;
-use drover_domain::{Phase, Resource, ResourceType, State, Timestamp};
+use drover_domain::{Phase, Resource, ResourceType, Role, State, Timestamp};
 use drover_store::{
     ChangeFilter, CredentialKind, Position, Presented, Registered, Registering, RegistrationError,
-    Role, Store,
+    Store,
 };
 use futures::future::join_all;
 
@@ -70,7 +70,7 @@ async fn register(store: &Store, token: &str, key: &str) -> Result<Registered, R
 async fn is_good(store: &Store, credential: &str) -> bool {
     let kind = CredentialKind::Agent;
     let presented = Presented::parse(kind, credential).unwrap();
-    store.verify(kind, &presented).await.unwrap().is_some()
+    store.verify(kind, &presented, NOW).await.unwrap().is_some()
 }
 
 async fn an_agent_that_registers_is_there_with_its_host_and_their_processes(world: World) {
@@ -97,7 +97,12 @@ async fn an_agent_that_registers_is_there_with_its_host_and_their_processes(worl
     );
     let kind = CredentialKind::Agent;
     let presented = Presented::parse(kind, &registered.credential.into_text()).unwrap();
-    let verified = world.store.verify(kind, &presented).await.unwrap().unwrap();
+    let verified = world
+        .store
+        .verify(kind, &presented, NOW)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         (verified.owner, verified.role),
         (Some(registered.agent), Role::Agent)

@@ -2,6 +2,7 @@
 
 mod build;
 mod database;
+mod people;
 mod world;
 
 pub(crate) use build::{
@@ -9,6 +10,7 @@ pub(crate) use build::{
     to_create,
 };
 pub(crate) use database::Database;
+pub(crate) use people::{account, key, operator};
 pub(crate) use world::World;
 
 use std::any::Any;

@@ -3,13 +3,18 @@
 //! A credential reads `<prefix>_<id>_<secret>`: the id finds the row, the secret is 256 random bits
 //! of which the SHA-256 is compared. The text never appears in a log or an error: the types that
 //! hold it print nothing of it.
+//!
+//! Whoever shows one is looked up each time, together with others who show theirs at that moment:
+//! nothing is remembered, so what is revoked is refused at once by every server.
+
+mod uses;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use drover_domain::{ResourceId, Timestamp};
+use drover_domain::{ResourceId, Role, Timestamp};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, IntoActiveModel, PaginatorTrait,
@@ -19,6 +24,8 @@ use sha2::{Digest, Sha256};
 
 use crate::entities::credential;
 use crate::{Store, StoreError, dialect};
+
+pub(crate) use uses::Uses;
 
 /// What a credential is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +39,7 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::ApiKey => "apiKey",
             Self::RegistrationToken => "registrationToken",
@@ -45,32 +52,6 @@ impl CredentialKind {
             Self::ApiKey => "drv",
             Self::RegistrationToken => "drt",
             Self::Agent => "dra",
-        }
-    }
-}
-
-/// What the holder of a credential may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Everything.
-    Operator,
-    /// What agents may do.
-    Agent,
-}
-
-impl Role {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Agent => "agent",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, StoreError> {
-        match text {
-            "operator" => Ok(Self::Operator),
-            "agent" => Ok(Self::Agent),
-            _ => Err(StoreError::unreadable("credential", "the role is unknown")),
         }
     }
 }
@@ -99,9 +80,6 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// A credential that does not count yet.
-pub struct Draft(credential::ActiveModel);
-
 /// A credential as somebody shows it: of the right form, not yet checked.
 pub struct Presented {
     id: Uuid,
@@ -126,32 +104,68 @@ impl Presented {
 pub struct Verified {
     /// Its id.
     pub id: Uuid,
-    /// The resource that it speaks for, if any.
+    /// The resource that it speaks for, or that is seen of it.
     pub owner: Option<ResourceId>,
+    /// The account that it acts for; none for agents, and for keys from before there were accounts.
+    pub account: Option<ResourceId>,
+    /// The project that it is good for; none for everything.
+    pub project: Option<ResourceId>,
     /// What its holder may do.
     pub role: Role,
 }
 
-/// A new credential and its row.
-pub(crate) fn issue(
-    kind: CredentialKind,
-    owner: Option<ResourceId>,
-    role: Role,
-    now: Timestamp,
-) -> (Issued, credential::ActiveModel) {
-    let id = Uuid::now_v7();
+/// What a new credential is good for.
+pub(crate) struct Grant {
+    pub(crate) id: Uuid,
+    pub(crate) kind: CredentialKind,
+    pub(crate) owner: Option<ResourceId>,
+    pub(crate) account: Option<ResourceId>,
+    pub(crate) project: Option<ResourceId>,
+    pub(crate) role: Role,
+    pub(crate) expires: Option<Timestamp>,
+}
+
+impl Grant {
+    /// Speaks for a resource, for ever and without an account.
+    pub(crate) fn of(kind: CredentialKind, owner: Option<ResourceId>, role: Role) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            kind,
+            owner,
+            account: None,
+            project: None,
+            role,
+            expires: None,
+        }
+    }
+}
+
+/// A new secret, and what is kept of it.
+pub(crate) fn secret() -> (String, [u8; 32]) {
     let bytes: [u8; 32] = rand::random();
     let secret = URL_SAFE_NO_PAD.encode(bytes);
+    let hash = Sha256::digest(secret.as_bytes()).into();
+    (secret, hash)
+}
+
+/// A new credential and its row.
+pub(crate) fn issue(grant: Grant, now: Timestamp) -> (Issued, credential::Model) {
+    let (id, kind) = (grant.id, grant.kind);
+    let (secret, hash) = secret();
     let row = credential::Model {
         id,
         kind: kind.as_str().to_owned(),
-        owner_id: owner.map(ResourceId::uuid),
-        role: role.as_str().to_owned(),
-        hash: Sha256::digest(secret.as_bytes()).to_vec(),
+        owner_id: grant.owner.map(ResourceId::uuid),
+        role: grant.role.as_str().to_owned(),
+        hash: hash.to_vec(),
         created_at: now.millis(),
+        account_id: grant.account.map(ResourceId::uuid),
+        project_id: grant.project.map(ResourceId::uuid),
+        expires_at: grant.expires.map(Timestamp::millis),
+        last_used_at: None,
     };
     let text = format!("{}_{}_{secret}", kind.prefix(), id.simple());
-    (Issued { id, text }, row.into_active_model())
+    (Issued { id, text }, row)
 }
 
 /// Checks a credential inside a transaction or outside of one.
@@ -159,11 +173,13 @@ pub(crate) async fn verify(
     database: &impl ConnectionTrait,
     kind: CredentialKind,
     presented: &Presented,
+    now: Timestamp,
 ) -> Result<Option<Verified>, StoreError> {
     let row = credential::Entity::find_by_id(presented.id)
         .one(database)
         .await?;
-    check(row, kind, presented)
+    let known = recognise(row, kind, presented, now);
+    known.as_ref().map(verified).transpose()
 }
 
 /// Reads the credentials of some ids, those that there are, in one statement.
@@ -186,22 +202,30 @@ pub(crate) async fn look_up(
     Ok(ids.iter().map(|id| rows.get(id).cloned()).collect())
 }
 
-fn check(
+/// The row, if it is of the credential that was shown and its time is not over.
+fn recognise(
     row: Option<credential::Model>,
     kind: CredentialKind,
     presented: &Presented,
-) -> Result<Option<Verified>, StoreError> {
-    let row = row.filter(|row| row.kind == kind.as_str());
-    // Comparing hashes leaks, at most, how much of a hash was guessed.
-    let row = row.filter(|row| row.hash == presented.hash);
-    row.map(|row| {
-        Ok(Verified {
-            id: row.id,
-            owner: row.owner_id.map(ResourceId::new),
-            role: Role::parse(&row.role)?,
-        })
+    now: Timestamp,
+) -> Option<credential::Model> {
+    row.filter(|row| row.kind == kind.as_str())
+        // Comparing hashes leaks, at most, how much of a hash was guessed.
+        .filter(|row| row.hash == presented.hash)
+        .filter(|row| row.expires_at.is_none_or(|expires| expires > now.millis()))
+}
+
+fn verified(row: &credential::Model) -> Result<Verified, StoreError> {
+    Ok(Verified {
+        id: row.id,
+        owner: row.owner_id.map(ResourceId::new),
+        account: row.account_id.map(ResourceId::new),
+        project: row.project_id.map(ResourceId::new),
+        role: row
+            .role
+            .parse()
+            .map_err(|error| StoreError::unreadable("credential", error))?,
     })
-    .transpose()
 }
 
 impl Store {
@@ -216,39 +240,16 @@ impl Store {
         role: Role,
         now: Timestamp,
     ) -> Result<Issued, StoreError> {
-        let (issued, row) = issue(kind, owner, role, now);
-        credential::Entity::insert(row)
+        let (issued, row) = issue(Grant::of(kind, owner, role), now);
+        credential::Entity::insert(row.into_active_model())
             .exec_without_returning(&self.writer)
             .await?;
         Ok(issued)
     }
 
-    /// Makes a credential that does not count yet, so that its text can be kept somewhere first.
-    pub fn draft(
-        &self,
-        kind: CredentialKind,
-        owner: Option<ResourceId>,
-        role: Role,
-        now: Timestamp,
-    ) -> (Issued, Draft) {
-        let (issued, row) = issue(kind, owner, role, now);
-        (issued, Draft(row))
-    }
-
-    /// Lets a credential count from now on.
-    ///
-    /// # Errors
-    /// When the database cannot be reached.
-    pub async fn admit(&self, draft: Draft) -> Result<(), StoreError> {
-        credential::Entity::insert(draft.0)
-            .exec_without_returning(&self.writer)
-            .await?;
-        Ok(())
-    }
-
-    /// Checks a credential; none if there is no such credential. Credentials that are shown at the
-    /// same time are looked up together, each after it was shown: one that was revoked before is
-    /// never taken for good.
+    /// Checks a credential; none if there is no such credential or its time is over. Credentials
+    /// that are shown at the same time are looked up together, each after it was shown: one that
+    /// was revoked before is never taken for good.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -256,9 +257,16 @@ impl Store {
         &self,
         kind: CredentialKind,
         presented: &Presented,
+        now: Timestamp,
     ) -> Result<Option<Verified>, StoreError> {
         let row = self.credentials.submit(presented.id).await?;
-        check(row, kind, presented)
+        let Some(row) = recognise(row, kind, presented, now) else {
+            return Ok(None);
+        };
+        if kind == CredentialKind::ApiKey {
+            self.uses.note(&row, now);
+        }
+        verified(&row).map(Some)
     }
 
     /// Whether there is any credential of a kind.
@@ -293,13 +301,14 @@ mod tests {
     #[test]
     fn what_is_issued_can_be_presented_and_is_not_printed() {
         let now = Timestamp::from_millis(0);
-        let (issued, row) = issue(CredentialKind::ApiKey, None, Role::Operator, now);
+        let grant = Grant::of(CredentialKind::ApiKey, None, Role::Operator);
+        let (issued, row) = issue(grant, now);
         let printed = format!("{issued:?}");
         let text = issued.into_text();
         let secret = text.rsplit('_').next().unwrap();
         assert!(!printed.contains(secret));
         let presented = Presented::parse(CredentialKind::ApiKey, &text).unwrap();
-        assert_eq!(row.hash.unwrap(), presented.hash.to_vec());
+        assert_eq!(row.hash, presented.hash.to_vec());
         assert!(Presented::parse(CredentialKind::Agent, &text).is_none());
     }
 
