@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aide::generate::GenContext;
+use aide::openapi::{Operation, RequestBody};
+use aide::operation::{OperationInput, set_body};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use futures::StreamExt;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::Shared;
-use crate::problem::Problem;
+use crate::answer::media;
+use crate::problem::{Kind, Problem, catalogue, shape};
 
 /// How much of a body that is too large is read and dropped, so that the client, which is still
 /// sending, gets to see the answer.
@@ -21,38 +25,73 @@ const DISCARDED: usize = 64 * 1024 * 1024;
 /// How long a body may take to arrive.
 const READ_WITHIN: Duration = Duration::from_secs(30);
 
-/// The body of a request as a JSON object; an empty body is an empty object.
-pub(crate) struct JsonObject(pub(crate) Map<String, Value>);
+/// What a body can be read as. Its schema says what is taken.
+pub(crate) trait FromObject: JsonSchema + Sized {
+    /// Takes an object apart.
+    ///
+    /// # Errors
+    /// A problem that names the field which does not fit.
+    fn from_object(object: Map<String, Value>) -> Result<Self, Problem>;
+}
 
-impl FromRequest<Arc<Shared>> for JsonObject {
+/// The body of a request, checked; an empty body is an empty object.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: FromObject> FromRequest<Arc<Shared>> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        let reading = read(request.into_body(), shared.options.body_limit);
-        let bytes = timeout(READ_WITHIN, reading)
-            .await
-            .map_err(|_| too_slow())??;
-        if bytes.is_empty() {
-            return Ok(Self(Map::new()));
-        }
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(object)) => Ok(Self(object)),
-            Ok(_) => Err(not_json("the body is JSON, but no object")),
-            Err(error) => Err(not_json(&format!("the body is no JSON: {error}"))),
-        }
+        T::from_object(object(request, shared).await?).map(Self)
+    }
+}
+
+impl<T: FromObject> OperationInput for JsonBody<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let json_schema = context.schema.subschema_for::<T>();
+        let body = RequestBody {
+            content: [("application/json".to_owned(), media(json_schema))]
+                .into_iter()
+                .collect(),
+            required: true,
+            ..RequestBody::default()
+        };
+        set_body(context, operation, body);
+        shape::add(context, operation, PROBLEMS);
+    }
+}
+
+/// What can be wrong with a body.
+const PROBLEMS: &[&Kind] = &[
+    &catalogue::BODY,
+    &catalogue::BODY_TOO_SLOW,
+    &catalogue::BODY_TOO_LARGE,
+    &catalogue::INVALID,
+];
+
+/// The body of a request as a JSON object.
+async fn object(request: Request, shared: &Shared) -> Result<Map<String, Value>, Problem> {
+    let reading = read(request.into_body(), shared.options.body_limit);
+    let bytes = timeout(READ_WITHIN, reading)
+        .await
+        .map_err(|_| too_slow())??;
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(not_json("the body is JSON, but no object")),
+        Err(error) => Err(not_json(&format!("the body is no JSON: {error}"))),
     }
 }
 
 fn not_json(detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "body", "Bad body", detail)
+    Problem::new(&catalogue::BODY, detail)
         .with_hint("send a JSON object, with `Content-Type: application/json`")
 }
 
 fn too_slow() -> Problem {
     Problem::new(
-        StatusCode::REQUEST_TIMEOUT,
-        "bodyTooSlow",
-        "Body too slow",
+        &catalogue::BODY_TOO_SLOW,
         format!(
             "the body has not arrived within {} seconds",
             READ_WITHIN.as_secs()
@@ -75,9 +114,7 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
     }
     if length > limit {
         return Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "bodyTooLarge",
-            "Body too large",
+            &catalogue::BODY_TOO_LARGE,
             format!("the body is larger than {limit} bytes"),
         ));
     }

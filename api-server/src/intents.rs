@@ -2,32 +2,30 @@
 
 use std::time::Duration;
 
-use axum::Json;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use drover_domain::lifecycle::Request;
-use drover_domain::write::{Asked, Intent};
+use drover_domain::write::{self, Intent};
 use drover_domain::{Process, ProcessId, Resource, ResourceId, ResourceType};
 use drover_store::{Accepted, fresh};
 use tokio::time::Instant;
 
 use crate::Shared;
-use crate::authentication::Caller;
+use crate::answer::{Asked, MakingAsked, Outcome, Reply};
+use crate::authorization::Caller;
 use crate::problem::Problem;
-use crate::query::preferred_wait;
-use crate::representation::{self, Beside};
+use crate::query::Preferred;
+use crate::representation::{self, Kind, Shown};
 
 /// How often an intent is decided anew because the resource moved meanwhile.
 const TRIES: u32 = 8;
 
 /// Accepts the intent that a new resource be made, and answers.
-pub(crate) async fn create(
+pub(crate) async fn create<K: Kind>(
     shared: &Shared,
-    caller: Caller,
-    headers: &HeaderMap,
+    caller: &Caller,
+    preferred: Preferred,
     resource: Resource,
-) -> Result<Response, Problem> {
-    let wait = preferred_wait(headers)?;
+) -> Result<Reply<MakingAsked, Shown<K>>, Problem> {
     let resource_type = resource.resource_type();
     let asked = asked(shared, caller, resource_type, Request::Create, false);
     let intent = Intent::to_create(resource, asked)?;
@@ -36,27 +34,26 @@ pub(crate) async fn create(
         Accepted::VersionMoved => return Err(Problem::conflict("the resource exists already")),
     }
     announce(shared, &intent).await;
-    answer(shared, intent, wait, StatusCode::CREATED).await
+    answer(shared, caller, intent, preferred, StatusCode::CREATED).await
 }
 
 /// Accepts the intent that a resource be changed, and answers.
-pub(crate) async fn change(
+pub(crate) async fn change<K: Kind>(
     shared: &Shared,
-    caller: Caller,
-    headers: &HeaderMap,
-    resource: (ResourceType, ResourceId),
+    caller: &Caller,
+    preferred: Preferred,
+    id: ResourceId,
     request: Request,
     force: bool,
-) -> Result<Response, Problem> {
-    let wait = preferred_wait(headers)?;
-    let intent = commit_change(shared, caller, resource, request, force).await?;
-    answer(shared, intent, wait, StatusCode::OK).await
+) -> Result<Reply<Asked, Shown<K>>, Problem> {
+    let intent = commit_change(shared, caller, (K::TYPE, id), request, force).await?;
+    answer(shared, caller, intent, preferred, StatusCode::OK).await
 }
 
 /// Commits the intent that a resource be changed.
 pub(crate) async fn commit_change(
     shared: &Shared,
-    caller: Caller,
+    caller: &Caller,
     (resource_type, id): (ResourceType, ResourceId),
     request: Request,
     force: bool,
@@ -67,6 +64,7 @@ pub(crate) async fn commit_change(
             .resource(resource_type, id)
             .await?
             .ok_or_else(|| Problem::not_found(resource_type.as_str()))?;
+        let resource = caller.changeable(resource)?;
         let asked = asked(shared, caller, resource_type, request, force);
         let intent = Intent::to_change(resource, asked)?;
         match shared.store.accept(intent.clone()).await? {
@@ -100,12 +98,12 @@ async fn announce(shared: &Shared, intent: &Intent) {
 
 fn asked(
     shared: &Shared,
-    caller: Caller,
+    caller: &Caller,
     resource_type: ResourceType,
     request: Request,
     force: bool,
-) -> Asked {
-    Asked {
+) -> write::Asked {
+    write::Asked {
         request,
         force,
         process: fresh::process_id(),
@@ -117,15 +115,16 @@ fn asked(
 
 /// `202` with the resource as it was committed; or, where the client prefers to wait and the
 /// process ends in time, `ended` with the resource as it is then.
-async fn answer(
+async fn answer<O: Outcome, K: Kind>(
     shared: &Shared,
+    caller: &Caller,
     intent: Intent,
-    wait: Option<Duration>,
+    preferred: Preferred,
     ended: StatusCode,
-) -> Result<Response, Problem> {
+) -> Result<Reply<O, Shown<K>>, Problem> {
     let reference = intent.resource.reference();
     let location = representation::address(reference.resource_type, reference.id);
-    if let Some(wait) = wait {
+    if let Some(wait) = preferred.wait {
         let process = wait_for_chain(shared, intent.process.id, wait).await?;
         if process.is_some_and(|process| process.phase.is_finished()) {
             let resource = shared
@@ -133,23 +132,15 @@ async fn answer(
                 .resource(reference.resource_type, reference.id)
                 .await?;
             let Some(resource) = resource else {
-                return Ok(StatusCode::NO_CONTENT.into_response());
+                return Ok(Reply::empty(StatusCode::NO_CONTENT));
             };
-            let body = representation::resource(&resource, &Beside::default())?;
-            return Ok((ended, [(header::LOCATION, location)], Json(body)).into_response());
+            let shown = Shown::new(resource, caller);
+            return Ok(Reply::new(shown).with_status(ended).at(&location));
         }
     }
-    let beside = Beside {
-        processes: [(reference.id, intent.process)].into(),
-        ..Beside::default()
-    };
-    let body = representation::resource(&intent.resource, &beside)?;
-    Ok((
-        StatusCode::ACCEPTED,
-        [(header::LOCATION, location)],
-        Json(body),
-    )
-        .into_response())
+    let mut shown = Shown::new(intent.resource, caller);
+    shown.process = Some(intent.process);
+    Ok(Reply::new(shown).at(&location))
 }
 
 /// Waits for a process and for whatever follows from it.

@@ -14,17 +14,22 @@
 //! What a client sees of a resource is made (in `representation`) from the rows and the lifecycle
 //! alone, so two API servers over one database cannot be told apart.
 
+mod answer;
 mod authentication;
+mod authorization;
 mod body;
 pub mod bootstrap;
 mod handlers;
 mod intents;
 mod meter;
+mod new;
+mod openapi;
 mod problem;
 mod query;
 mod representation;
 mod request_id;
 mod router;
+mod routes;
 mod serving;
 mod tokens;
 mod waiters;
@@ -42,6 +47,7 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use openapi::Descriptions;
 use serving::Serving;
 use waiters::Waiters;
 
@@ -99,6 +105,7 @@ pub(crate) struct Shared {
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waiters: Arc<Waiters>,
+    pub(crate) descriptions: Descriptions,
     /// The project that there always is, once it was looked up: it is never removed.
     pub(crate) default_project: OnceCell<ResourceId>,
     pub(crate) watches: Arc<tokio::sync::Semaphore>,
@@ -127,7 +134,9 @@ impl Server {
         let tls = options.tls.take();
         let limits = options.limits.clone();
         let address = parts.listener.local_addr().ok();
+        let described = openapi::describe(router::api);
         let shared = Arc::new(Shared {
+            descriptions: Descriptions::of(&described.document),
             watches: Arc::new(tokio::sync::Semaphore::new(options.watches)),
             options,
             store: parts.store,
@@ -138,7 +147,7 @@ impl Server {
             default_project: OnceCell::new(),
             shutdown: shutdown.clone(),
         });
-        let router = router::router(shared).merge(parts.pages);
+        let router = router::router(described.router, shared).merge(parts.pages);
         let is_tls = tls.is_some();
         let serving = Serving::prepare(parts.listener, tls, limits, router, shutdown.clone())?;
         tracing::info!(listen = ?address, tls = is_tls, "API server started");

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_from_schema};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use drover_domain::{Phase, ProcessId, ResourceId, State};
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, catalogue, shape};
 
 /// How many items a page has if the client does not say, and at most.
 const USUAL_LIMIT: u64 = 100;
@@ -31,29 +36,56 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Strict<T> {
     }
 }
 
+impl<T: JsonSchema> OperationInput for Strict<T> {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let mut schema = T::json_schema(&mut context.schema);
+        strip_null(&mut schema);
+        let parameters = parameters_from_schema(context, schema, ParamLocation::Query);
+        add_parameters(context, operation, parameters);
+        shape::add(context, operation, &[&catalogue::QUERY]);
+    }
+}
+
+/// A parameter that is absent is not null.
+fn strip_null(schema: &mut Schema) {
+    let properties = schema
+        .ensure_object()
+        .get_mut("properties")
+        .and_then(Value::as_object_mut);
+    for property in properties.into_iter().flat_map(|all| all.values_mut()) {
+        let Some(types) = property.get_mut("type") else {
+            continue;
+        };
+        if let Some(one) = types.as_array().and_then(|types| types.first()) {
+            *types = one.clone();
+        }
+    }
+}
+
 /// The query of a request that takes none.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
 /// The query of a removal.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Force {
+    /// Whether it is to happen in any state, and whatever it leaves behind.
     #[serde(default)]
     pub(crate) force: bool,
 }
 
 /// The query of one process.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wait {
-    /// Seconds.
+    /// How long the answer is held back for the process to end, in seconds.
     pub(crate) wait: Option<u64>,
 }
 
 /// The query of a collection of resources.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ListResources {
     pub(crate) name: Option<String>,
@@ -61,9 +93,13 @@ pub(crate) struct ListResources {
     state: Option<String>,
     pub(crate) project_id: Option<ResourceId>,
     pub(crate) host_id: Option<ResourceId>,
+    /// Whether what was removed is listed too.
     #[serde(default)]
     pub(crate) removed: bool,
+    /// The most items of a page.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 100))]
     limit: Option<u64>,
+    /// The last item of the page before.
     marker: Option<ResourceId>,
 }
 
@@ -78,7 +114,7 @@ impl ListResources {
 }
 
 /// The query of the collection of processes.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ListProcesses {
     pub(crate) resource_id: Option<ResourceId>,
@@ -86,7 +122,10 @@ pub(crate) struct ListProcesses {
     pub(crate) parent_id: Option<ProcessId>,
     /// One or several, with commas between them.
     phase: Option<String>,
+    /// The most items of a page.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 100))]
     limit: Option<u64>,
+    /// The last item of the page before.
     marker: Option<ProcessId>,
 }
 
@@ -101,7 +140,7 @@ impl ListProcesses {
 }
 
 /// The query of a watch.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Watch {
     pub(crate) after: Option<String>,
@@ -139,7 +178,38 @@ fn listed<T: std::str::FromStr<Err: std::fmt::Display>>(
 }
 
 /// How long `Prefer: wait=SECONDS` asks to hold the answer back; other preferences are not ours.
-pub(crate) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+#[derive(Clone, Copy)]
+pub(crate) struct Preferred {
+    pub(crate) wait: Option<Duration>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Preferred {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let wait = preferred_wait(&parts.headers)?;
+        Ok(Self { wait })
+    }
+}
+
+impl OperationInput for Preferred {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let schema = json_schema!({
+            "properties": {
+                "Prefer": {
+                    "type": "string",
+                    "pattern": "^wait=[0-9]{1,9}$",
+                    "description": "`wait=SECONDS` holds the answer back until the process has ended, at most that long.",
+                },
+            },
+        });
+        let parameters = parameters_from_schema(context, schema, ParamLocation::Header);
+        add_parameters(context, operation, parameters);
+        shape::add(context, operation, &[&catalogue::HEADER]);
+    }
+}
+
+fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     for value in headers.get_all("prefer") {
         let text = value.to_str().unwrap_or_default();
         for preference in text.split(',').map(str::trim) {

@@ -2,49 +2,48 @@
 
 use std::sync::Arc;
 
+use aide::axum::ApiRouter;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
-use drover_domain::ResourceType;
+use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::Shared;
-use crate::authentication;
 use crate::handlers::{
     containers, health, index, lifecycles, processes, registration_tokens, resources, watch,
 };
-use crate::meter;
 use crate::problem::Problem;
-use crate::request_id;
+use crate::representation::{Account, Agent, ApiKey, Container, Host, Project, RegistrationToken};
+use crate::routes::Routes;
 use crate::serving::limits;
+use crate::{Shared, authentication, meter, openapi, request_id};
 
-/// All addresses, with what every request passes through.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let resources = ResourceType::ALL
-        .iter()
-        .fold(Router::new(), |router, known| {
-            router.merge(resources::routes(*known))
-        });
-    let api = resources
-        .route("/", get(index::index))
-        .route("/containers", post(containers::create))
-        .route("/registrationTokens", post(registration_tokens::create))
-        .route(
-            "/registrationTokens/{id}",
-            delete(registration_tokens::remove),
-        )
-        .route("/processes", get(processes::list))
-        .route("/processes/{id}", get(processes::read))
-        .route("/processes/{id}/cancel", post(processes::cancel))
-        .route("/processes/{id}/retry", post(processes::retry))
-        .route("/lifecycles", get(lifecycles::list))
-        .route("/lifecycles/{type}", get(lifecycles::read))
-        .route("/watch", get(watch::watch))
+/// Every operation of the API that takes a key.
+pub(crate) fn api() -> Routes {
+    Routes::new()
+        .and(index::routes)
+        .and(resources::routes::<Container>)
+        .and(containers::routes)
+        .and(resources::routes::<Host>)
+        .and(resources::routes::<Agent>)
+        .and(resources::routes::<RegistrationToken>)
+        .and(registration_tokens::routes)
+        .and(resources::routes::<Project>)
+        .and(resources::routes::<Account>)
+        .and(resources::routes::<ApiKey>)
+        .and(processes::routes)
+        .and(lifecycles::routes)
+        .and(watch::routes)
+}
+
+/// All addresses, with what every request passes through. `api` is the router of [`api`].
+pub(crate) fn router(api: ApiRouter<Arc<Shared>>, shared: Arc<Shared>) -> Router {
+    let api = Router::from(api)
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(from_fn_with_state(shared.clone(), authentication::require));
     Router::new()
         .nest("/v1", api)
+        .merge(openapi::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(|| async { Problem::no_route() })

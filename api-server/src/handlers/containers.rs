@@ -1,60 +1,47 @@
 //! `/v1/containers`: what Drover is for.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
-use drover_domain::resource::{
-    ContainerSpec, ContainerStatus, Details, validate_description, validate_labels,
-    validate_metadata, validate_name,
-};
-use drover_domain::{Resource, ResourceId, ResourceType, State as ResourceState};
+use drover_domain::resource::{ContainerStatus, Details};
+use drover_domain::{Resource, ResourceId, ResourceType, Role, State as ResourceState};
 use drover_store::{ResourceFilter, fresh};
-use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use crate::Shared;
-use crate::authentication::Caller;
-use crate::body::{self, JsonObject};
+use crate::answer::{MakingAsked, Reply};
+use crate::authorization::{Caller, Scope};
+use crate::body::JsonBody;
 use crate::bootstrap::DEFAULT_PROJECT;
 use crate::intents;
+use crate::new::New;
 use crate::problem::Problem;
-use crate::query::{Nothing, Strict};
+use crate::problem::catalogue::CONFLICT;
+use crate::query::{Nothing, Preferred, Strict};
+use crate::representation::{Container, Kind, Shown};
+use crate::routes::{Needs, Routes, about};
 
-/// The fields that every resource has, as a client gives them.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Given {
-    name: String,
-    description: String,
-    labels: BTreeMap<String, String>,
-    metadata: Map<String, Value>,
-    project_id: Option<ResourceId>,
+/// The address to make containers at.
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let about = about(
+        Needs::to_change(ResourceType::Container),
+        Container::NAMES,
+        "createContainer",
+        "Asks for a container, created and, unless it says otherwise, started",
+    );
+    routes.post("/containers", about.fails(&[&CONFLICT]), create)
 }
 
-const GIVEN: [&str; 5] = ["name", "description", "labels", "metadata", "projectId"];
-
-pub(crate) async fn create(
+async fn create(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Strict(Nothing {}): Strict<Nothing>,
-    headers: HeaderMap,
-    JsonObject(mut object): JsonObject,
-) -> Result<Response, Problem> {
-    let given = GIVEN
-        .iter()
-        .filter_map(|key| Some(((*key).to_owned(), object.remove(*key)?)));
-    let given: Given = body::parse(given.collect())?;
-    refuse_other_type(&mut object)?;
-    let spec: ContainerSpec = body::parse(object)?;
-    validate_name(&given.name)?;
-    validate_description(&given.description)?;
-    validate_labels(&given.labels)?;
-    validate_metadata(&given.metadata)?;
+    preferred: Preferred,
+    JsonBody(new): JsonBody<New<Container>>,
+) -> Result<Reply<MakingAsked, Shown<Container>>, Problem> {
+    let New { given, spec } = new;
+    given.validate()?;
     spec.validate()?;
-    let project = project(&shared, given.project_id).await?;
+    let project = project(&shared, &caller, given.project_id).await?;
     let details = Details::Container {
         spec: Box::new(spec),
         status: Box::new(ContainerStatus::default()),
@@ -67,25 +54,35 @@ pub(crate) async fn create(
         metadata: given.metadata,
         ..Resource::new(id, given.name, ResourceState::Requested, details, now)
     };
-    intents::create(&shared, caller, &headers, resource).await
-}
-
-/// A client may say the type, as it stands in what it was given, but no other.
-fn refuse_other_type(object: &mut Map<String, Value>) -> Result<(), Problem> {
-    match object.remove("type") {
-        None => Ok(()),
-        Some(given) if given == "container" => Ok(()),
-        Some(_) => Err(Problem::invalid("type", "is not `container`")),
-    }
+    intents::create(&shared, &caller, preferred, resource).await
 }
 
 /// The project that was named, or the one that there always is.
-async fn project(shared: &Shared, named: Option<ResourceId>) -> Result<ResourceId, Problem> {
+async fn project(
+    shared: &Shared,
+    caller: &Caller,
+    named: Option<ResourceId>,
+) -> Result<ResourceId, Problem> {
+    let named = match (&caller.scope, named) {
+        // A key of one project means that one.
+        (Scope::Projects(projects), None) if projects.len() == 1 => {
+            projects.first().map(|(id, _)| *id)
+        }
+        (_, named) => named,
+    };
     if let Some(id) = named {
         let project = shared.store.resource(ResourceType::Project, id).await?;
-        return project
-            .map(|project| project.id)
-            .ok_or_else(|| Problem::invalid("projectId", "there is no such project"));
+        let project = project.filter(|project| project.removed.is_none());
+        let unknown = || Problem::invalid("projectId", "there is no such project");
+        let role = caller.role_in(id).ok_or_else(unknown)?;
+        if !role.may_change(ResourceType::Container) {
+            return Err(Problem::role(Role::Member));
+        }
+        return project.map(|project| project.id).ok_or_else(unknown);
+    }
+    if matches!(caller.scope, Scope::Projects(_)) {
+        let reason = "is missing: you have more than one project";
+        return Err(Problem::invalid("projectId", reason));
     }
     let known = shared.default_project.get_or_try_init(|| async {
         let filter = ResourceFilter {

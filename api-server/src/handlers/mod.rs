@@ -10,13 +10,15 @@ pub(crate) mod registration_tokens;
 pub(crate) mod resources;
 pub(crate) mod watch;
 
-use axum::extract::FromRequestParts;
-use axum::extract::Path;
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_from_schema};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use drover_domain::lifecycle::{self, Request};
-use drover_domain::{ResourceId, ResourceType};
+use drover_domain::ResourceId;
+use schemars::json_schema;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, catalogue, shape};
 
 /// The id in the address of a resource. What is no id names nothing.
 pub(crate) struct Id(ResourceId);
@@ -31,31 +33,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// The id and the action in the address of an action.
-pub(crate) struct Action(ResourceId, Request);
-
-impl Action {
-    /// The action, if the type of resource offers it.
-    fn of(self, resource_type: ResourceType) -> Result<(ResourceId, Request), Problem> {
-        let Self(id, request) = self;
-        let definition = lifecycle::of(resource_type).definition(request);
-        match definition {
-            Some(definition) if definition.is_action => Ok((id, request)),
-            _ => Err(Problem::no_route()),
-        }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Action {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Ok(Path((id, action))) = path else {
-            return Err(Problem::no_route());
-        };
-        let id = id.parse().map_err(|_| Problem::not_found("resource"))?;
-        let request = action.parse().map_err(|_| Problem::no_route())?;
-        Ok(Self(id, request))
+impl OperationInput for Id {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let schema = json_schema!({
+            "properties": { "id": { "type": "string", "format": "uuid" } },
+            "required": ["id"],
+        });
+        let parameters = parameters_from_schema(context, schema, ParamLocation::Path);
+        add_parameters(context, operation, parameters);
+        shape::add(context, operation, &[&catalogue::NOT_FOUND]);
     }
 }

@@ -1,41 +1,42 @@
 //! Reading resources of any type.
 
-use axum::Json;
 use axum::http::Uri;
-use axum::response::{IntoResponse, Response};
-use drover_domain::{Resource, ResourceId, ResourceType};
+use drover_domain::{Resource, ResourceId, ResourceType, State};
 use drover_store::ResourceFilter;
-use serde_json::Value;
 
 use crate::Shared;
+use crate::answer::{Read, Reply, Told};
+use crate::authorization::Caller;
 use crate::problem::Problem;
 use crate::query::ListResources;
-use crate::representation::{self, Beside};
+use crate::representation::{Collection, Kind, Shown};
 
 /// One resource.
-pub(super) async fn read(
+pub(super) async fn read<K: Kind>(
     shared: &Shared,
-    resource_type: ResourceType,
+    caller: &Caller,
     id: ResourceId,
-) -> Result<Response, Problem> {
-    let resource = shared.store.resource(resource_type, id).await?;
-    let resource = resource.ok_or_else(|| Problem::not_found(resource_type.as_str()))?;
-    let beside = beside(shared, std::slice::from_ref(&resource)).await?;
-    Ok(Json(representation::resource(&resource, &beside)?).into_response())
+) -> Result<Reply<Read, Shown<K>>, Problem> {
+    let resource = shared.store.resource(K::TYPE, id).await?;
+    let resource = resource.ok_or_else(|| Problem::not_found(K::TYPE.as_str()))?;
+    let mut shown = [Shown::new(caller.seen(resource)?, caller)];
+    add_beside(shared, &mut shown).await?;
+    let [shown] = shown;
+    Ok(Reply::new(shown))
 }
 
 /// A page of a collection.
-pub(super) async fn list(
+pub(super) async fn list<K: Kind>(
     shared: &Shared,
-    resource_type: ResourceType,
+    caller: &Caller,
     query: ListResources,
     address: &Uri,
-) -> Result<Response, Problem> {
+) -> Result<Reply<Told, Collection<Shown<K>>>, Problem> {
     let page = query.page()?;
     let states = query.states()?;
     let with_removed = query.removed || states.iter().any(|state| is_after_removal(*state));
     let filter = ResourceFilter {
-        resource_type,
+        resource_type: K::TYPE,
         project: query.project_id,
         name: query.name,
         states,
@@ -48,51 +49,46 @@ pub(super) async fn list(
     let mut resources = shared.store.resources(&filter).await?;
     let has_more = resources.len() as u64 > page.limit;
     resources.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-    let beside = beside(shared, &resources).await?;
-    let data: Result<Vec<Value>, Problem> = resources
-        .iter()
-        .map(|resource| representation::resource(resource, &beside))
-        .collect();
     let last = resources.last().filter(|_| has_more);
     let next = last.map(|resource| resource.id.to_string());
+    let show = |resource: Resource| Shown::new(resource, caller);
+    let mut data: Vec<Shown<K>> = resources.into_iter().map(show).collect();
+    add_beside(shared, &mut data).await?;
     let address = address
         .path_and_query()
         .map_or("", |address| address.as_str());
-    let collection = representation::collection(
-        resource_type.as_str(),
-        data?,
-        &format!("/v1{address}"),
-        page.limit,
-        next,
-    );
-    Ok(Json(collection).into_response())
+    let address = format!("/v1{address}");
+    let collection = Collection::new(K::TYPE.as_str(), data, &address, page.limit, next);
+    Ok(Reply::new(collection))
 }
 
-fn is_after_removal(state: drover_domain::State) -> bool {
-    use drover_domain::State;
+fn is_after_removal(state: State) -> bool {
     matches!(state, State::Removed | State::Purging)
 }
 
 /// What is shown beside the rows: two queries at most, whatever the number of resources.
-async fn beside(shared: &Shared, resources: &[Resource]) -> Result<Beside, Problem> {
-    let mut beside = Beside::default();
-    let moving: Vec<ResourceId> = resources
+async fn add_beside<K: Kind>(shared: &Shared, shown: &mut [Shown<K>]) -> Result<(), Problem> {
+    let moving: Vec<ResourceId> = shown
         .iter()
-        .filter(|resource| resource.state.is_transitional())
-        .map(|resource| resource.id)
+        .filter(|shown| shown.resource.state.is_transitional())
+        .map(|shown| shown.resource.id)
         .collect();
     if !moving.is_empty() {
         for process in shared.store.unfinished(moving).await? {
-            beside.processes.insert(process.resource.id, process);
+            let of = shown
+                .iter_mut()
+                .find(|shown| shown.resource.id == process.resource.id);
+            if let Some(of) = of {
+                of.process = Some(process);
+            }
         }
     }
-    let hosts: Vec<ResourceId> = resources
-        .iter()
-        .filter(|resource| resource.resource_type() == ResourceType::Host)
-        .map(|resource| resource.id)
-        .collect();
-    if !hosts.is_empty() {
-        beside.rooms = shared.store.rooms(hosts).await?;
+    if K::TYPE == ResourceType::Host && !shown.is_empty() {
+        let hosts: Vec<ResourceId> = shown.iter().map(|shown| shown.resource.id).collect();
+        let mut rooms = shared.store.rooms(hosts).await?;
+        for shown in shown {
+            shown.room = rooms.remove(&shown.resource.id);
+        }
     }
-    Ok(beside)
+    Ok(())
 }

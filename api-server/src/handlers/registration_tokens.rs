@@ -3,78 +3,123 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use drover_domain::resource::{validate_description, validate_name};
+use drover_domain::resource::{name_schema, validate_description, validate_name};
 use drover_domain::{ResourceType, State as ResourceState};
-use serde::Deserialize;
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::Id;
 use crate::Shared;
-use crate::body::{self, JsonObject};
+use crate::answer::{Made, NoContent, Reply};
+use crate::authorization::Caller;
+use crate::body::{self, FromObject, JsonBody};
 use crate::problem::Problem;
+use crate::problem::catalogue::CONFLICT;
 use crate::query::{Nothing, Strict};
-use crate::representation::{self, Beside};
+use crate::representation::{self, Kind, RegistrationToken, Shown};
+use crate::routes::{Needs, Routes, about};
 use crate::tokens::{self, Token};
 
-#[derive(Deserialize)]
+/// A registration token, as a client asks for it.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Given {
+#[schemars(rename = "NewRegistrationToken")]
+struct Asked {
+    /// A name for people; need not be unique.
     #[serde(default)]
+    #[schemars(schema_with = "name_schema")]
     name: String,
+    /// What it is for.
     #[serde(default)]
+    #[schemars(length(max = 4096), regex(pattern = r"^[^\u0000]*$"))]
     description: String,
+    /// How many agents may use it; any number if absent.
+    #[schemars(range(min = 1))]
     maximum_uses: Option<u32>,
+    /// When it ends, in seconds from now; never if absent.
     expires_in_seconds: Option<u32>,
 }
 
-/// Makes a token. Its text is in this answer and in no other.
-pub(crate) async fn create(
+impl FromObject for Asked {
+    fn from_object(object: Map<String, Value>) -> Result<Self, Problem> {
+        body::parse(object)
+    }
+}
+
+/// A registration token as its maker sees it, once.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "IssuedRegistrationToken")]
+struct IssuedToken {
+    #[serde(flatten)]
+    resource: Shown<RegistrationToken>,
+    /// What an agent introduces itself with. It is in this answer and in no other.
+    token: String,
+}
+
+/// The addresses to make and remove tokens at.
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let needs = Needs::to_change(ResourceType::RegistrationToken);
+    let tag = RegistrationToken::NAMES;
+    let create = about(
+        needs,
+        tag,
+        "createRegistrationToken",
+        "Makes a token, whose text is told once",
+    );
+    let remove = about(
+        needs,
+        tag,
+        "deleteRegistrationToken",
+        "Ends a token at once; agents that used it stay",
+    );
+    routes
+        .post("/registrationTokens", create, self::create)
+        .delete(
+            "/registrationTokens/{id}",
+            remove.fails(&[&CONFLICT]),
+            self::remove,
+        )
+}
+
+async fn create(
     State(shared): State<Arc<Shared>>,
+    caller: Caller,
     Strict(Nothing {}): Strict<Nothing>,
-    JsonObject(object): JsonObject,
-) -> Result<Response, Problem> {
-    let given: Given = body::parse(object)?;
-    validate_name(&given.name)?;
-    validate_description(&given.description)?;
-    if given.maximum_uses == Some(0) {
+    JsonBody(asked): JsonBody<Asked>,
+) -> Result<Reply<Made, IssuedToken>, Problem> {
+    validate_name(&asked.name)?;
+    validate_description(&asked.description)?;
+    if asked.maximum_uses == Some(0) {
         return Err(Problem::invalid(
             "maximumUses",
             "is 0: the token could never be used",
         ));
     }
-    let lifetime = given
+    let lifetime = asked
         .expires_in_seconds
         .map(|seconds| Duration::from_secs(seconds.into()));
-    let asked = Token {
-        name: given.name,
-        description: given.description,
-        maximum_uses: given.maximum_uses,
+    let wanted = Token {
+        name: asked.name,
+        description: asked.description,
+        maximum_uses: asked.maximum_uses,
         lifetime,
     };
-    let (resource, issued) = tokens::issue(&shared.store, asked, shared.clock.now()).await?;
-    let mut body = representation::resource(&resource, &Beside::default())?;
-    if let Value::Object(body) = &mut body {
-        body.insert("token".to_owned(), Value::String(issued.into_text()));
-    }
+    let (resource, issued) = tokens::issue(&shared.store, wanted, shared.clock.now()).await?;
     let location = representation::address(ResourceType::RegistrationToken, resource.id);
-    Ok((
-        StatusCode::CREATED,
-        [(header::LOCATION, location)],
-        Json(body),
-    )
-        .into_response())
+    let issued = IssuedToken {
+        resource: Shown::new(resource, &caller),
+        token: issued.into_text(),
+    };
+    Ok(Reply::new(issued).at(&location))
 }
 
-/// Ends a token at once. Agents that used it stay.
-pub(crate) async fn remove(
+async fn remove(
     State(shared): State<Arc<Shared>>,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     let resource = shared
         .store
         .resource(ResourceType::RegistrationToken, id)
@@ -94,5 +139,5 @@ pub(crate) async fn remove(
             "the token was used or changed at the same moment",
         ));
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -3,70 +3,117 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use aide::axum::routing::{delete_with, get_with, post_with};
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
-use axum::routing::{delete, get, post};
-use drover_domain::lifecycle::Request;
-use drover_domain::{ResourceType, lifecycle};
+use axum::http::Uri;
+use drover_domain::lifecycle::{self, Request};
 
-use super::{Action, Id, reading};
+use super::{Id, reading};
 use crate::Shared;
-use crate::authentication::Caller;
+use crate::authorization::Caller;
 use crate::intents;
-use crate::query::{Force, ListResources, Nothing, Strict};
+use crate::problem::catalogue::{CONFLICT, STATE};
+use crate::query::{Force, ListResources, Nothing, Preferred, Strict};
+use crate::representation::Kind;
+use crate::routes::{Needs, Routes, about};
 
 type Stated = State<Arc<Shared>>;
 
 /// The addresses of a type: those to read, and those of its actions if it has any.
-pub(crate) fn routes(resource_type: ResourceType) -> Router<Arc<Shared>> {
-    let collection = format!("/{}", resource_type.plural());
+pub(crate) fn routes<K: Kind>(routes: Routes) -> Routes {
+    let collection = format!("/{}", K::TYPE.plural());
     let member = format!("{collection}/{{id}}");
-    let list = move |State(shared): Stated, Strict(query): Strict<ListResources>, address: Uri| async move {
-        reading::list(&shared, resource_type, query, &address).await
-    };
-    let read = move |State(shared): Stated, Id(id): Id, Strict(Nothing {}): Strict<Nothing>| async move {
-        reading::read(&shared, resource_type, id).await
-    };
-    let routes = Router::new()
-        .route(&collection, get(list))
-        .route(&member, get(read));
-    let has_actions = lifecycle::of(resource_type)
+    let to_see = Needs::to_see(K::TYPE);
+    let list = about(
+        to_see,
+        K::NAMES,
+        format!("list{}", K::NAMES),
+        format!("Lists {}", K::TYPE.plural()),
+    );
+    let read = about(
+        to_see,
+        K::NAMES,
+        format!("read{}", K::NAME),
+        format!("Reads one {}", K::TYPE),
+    );
+    let routes = routes
+        .on(&collection, list, |about| {
+            get_with(
+                |State(shared): Stated,
+                 caller: Caller,
+                 Strict(query): Strict<ListResources>,
+                 address: Uri| async move {
+                    reading::list::<K>(&shared, &caller, query, &address).await
+                },
+                |operation| about.describe(operation),
+            )
+        })
+        .on(&member, read, |about| {
+            get_with(
+                |State(shared): Stated,
+                 caller: Caller,
+                 Id(id): Id,
+                 Strict(Nothing {}): Strict<Nothing>| async move {
+                    reading::read::<K>(&shared, &caller, id).await
+                },
+                |operation| about.describe(operation),
+            )
+        });
+    let actions = lifecycle::of(K::TYPE)
         .processes
         .iter()
-        .any(|definition| definition.is_action);
-    match has_actions {
-        true => routes.merge(actions(resource_type, &member)),
-        false => routes,
-    }
+        .filter(|definition| definition.is_action)
+        .map(|definition| definition.request);
+    actions.fold(routes, |routes, request| {
+        let routes = action::<K>(routes, &member, request);
+        match request {
+            Request::Remove => removal::<K>(routes, &member),
+            _ => routes,
+        }
+    })
 }
 
-fn actions(resource_type: ResourceType, member: &str) -> Router<Arc<Shared>> {
-    let act = move |State(shared): Stated,
-                    caller: Caller,
-                    action: Action,
-                    Strict(Force { force }): Strict<Force>,
-                    headers: HeaderMap| async move {
-        let (id, request) = action.of(resource_type)?;
-        intents::change(
-            &shared,
-            caller,
-            &headers,
-            (resource_type, id),
-            request,
-            force,
+fn action<K: Kind>(routes: Routes, member: &str, request: Request) -> Routes {
+    let about = about(
+        Needs::to_change(K::TYPE),
+        K::NAMES,
+        format!("{request}{}", K::NAME),
+        format!("Asks a {} to {request}", K::TYPE),
+    );
+    let about = about.fails(&[&STATE, &CONFLICT]);
+    routes.on(&format!("{member}/{request}"), about, |about| {
+        post_with(
+            move |State(shared): Stated,
+                  caller: Caller,
+                  Id(id): Id,
+                  Strict(Force { force }): Strict<Force>,
+                  preferred: Preferred| async move {
+                intents::change::<K>(&shared, &caller, preferred, id, request, force).await
+            },
+            |operation| about.describe(operation),
         )
-        .await
-    };
-    let remove = move |State(shared): Stated,
-                       caller: Caller,
-                       Id(id): Id,
-                       Strict(Force { force }): Strict<Force>,
-                       headers: HeaderMap| async move {
-        let resource = (resource_type, id);
-        intents::change(&shared, caller, &headers, resource, Request::Remove, force).await
-    };
-    Router::new()
-        .route(member, delete(remove))
-        .route(&format!("{member}/{{action}}"), post(act))
+    })
+}
+
+fn removal<K: Kind>(routes: Routes, member: &str) -> Routes {
+    let about = about(
+        Needs::to_change(K::TYPE),
+        K::NAMES,
+        format!("delete{}", K::NAME),
+        format!("Asks a {} to remove, as the action does", K::TYPE),
+    );
+    let about = about.fails(&[&STATE, &CONFLICT]);
+    routes.on(member, about, |about| {
+        delete_with(
+            |State(shared): Stated,
+             caller: Caller,
+             Id(id): Id,
+             Strict(Force { force }): Strict<Force>,
+             preferred: Preferred| async move {
+                let remove = Request::Remove;
+                intents::change::<K>(&shared, &caller, preferred, id, remove, force).await
+            },
+            |operation| about.describe(operation),
+        )
+    })
 }

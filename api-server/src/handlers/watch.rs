@@ -9,9 +9,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use aide::operation::OperationOutput;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use drover_bus::{Subscribe, Subscription};
 use drover_domain::ResourceId;
@@ -19,13 +22,19 @@ use drover_metrics::Presence;
 use drover_metrics::table::API_WATCHES;
 use drover_store::{Change, ChangeFilter, Position, StoreError};
 use futures::{FutureExt, Stream};
+use schemars::json_schema;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::Shared;
+use crate::answer::media;
 use crate::problem::Problem;
+use crate::problem::catalogue::{WATCH_GONE, WATCHES};
 use crate::query::{Strict, Watch};
+use crate::routes::{Needs, Routes, about};
+
+const FORM: &str = "application/x-ndjson";
 
 /// Changes that are read at a time.
 const PAGE: u64 = 500;
@@ -45,18 +54,26 @@ struct Watching {
     _counted: Presence,
 }
 
-pub(crate) async fn watch(
+/// The address of the watch.
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let about = about(
+        Needs::ANY,
+        "Watch",
+        "watch",
+        "Streams changes as they happen",
+    );
+    routes.get("/watch", about.fails(&[&WATCH_GONE, &WATCHES]), watch)
+}
+
+async fn watch(
     State(shared): State<Arc<Shared>>,
     Strict(query): Strict<Watch>,
-) -> Result<Response, Problem> {
-    let permit = shared.watches.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "watches",
-            "Too many watches",
-            "the server has as many watches as it takes",
-        )
-    })?;
+) -> Result<Streamed, Problem> {
+    let permit = shared
+        .watches
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Problem::new(&WATCHES, "the server has as many watches as it takes"))?;
     let after = position(&shared, query.after.as_deref()).await?;
     // Without the bus the timer serves alone.
     let told = shared.bus.subscribe(Subscribe::changed()).await.ok();
@@ -71,7 +88,34 @@ pub(crate) async fn watch(
         _counted: API_WATCHES.enter([]),
     };
     let body = Body::from_stream(changes(watching));
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    Ok(Streamed(body))
+}
+
+/// Changes, one JSON object a line.
+struct Streamed(Body);
+
+impl IntoResponse for Streamed {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, FORM)], self.0).into_response()
+    }
+}
+
+impl OperationOutput for Streamed {
+    type Inner = ();
+
+    fn inferred_responses(
+        _: &mut GenContext,
+        _: &mut Operation,
+    ) -> Vec<(Option<u16>, aide::openapi::Response)> {
+        let response = aide::openapi::Response {
+            description: "Changes, one JSON object a line, for ever.".to_owned(),
+            content: [(FORM.to_owned(), media(json_schema!({ "type": "string" })))]
+                .into_iter()
+                .collect(),
+            ..aide::openapi::Response::default()
+        };
+        vec![(Some(200), response)]
+    }
 }
 
 /// Where to begin: after the position that was given, at the oldest change there is for `0`, or with
@@ -86,9 +130,7 @@ async fn position(shared: &Shared, given: Option<&str>) -> Result<Position, Prob
     let is_from_the_beginning = after == Position::default();
     if !is_from_the_beginning && after < shared.store.forgotten_changes().await? {
         return Err(Problem::new(
-            StatusCode::GONE,
-            "watch.gone",
-            "Gone",
+            &WATCH_GONE,
             "changes after that position have been forgotten",
         )
         .with_hint("read the collections again, and watch from now on"));

@@ -4,11 +4,11 @@
 //! answered with a problem, what does not pass them by a bare 414 or 431.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, catalogue};
 
 /// The longest query, in bytes.
 const QUERY: usize = 32 * 1024;
@@ -40,9 +40,7 @@ fn length(headers: &HeaderMap) -> usize {
 
 fn query_too_long() -> Problem {
     Problem::new(
-        StatusCode::URI_TOO_LONG,
-        "queryTooLong",
-        "Query too long",
+        &catalogue::QUERY_TOO_LONG,
         format!("the query is longer than {QUERY} bytes"),
     )
     .with_hint("ask in several requests")
@@ -50,18 +48,14 @@ fn query_too_long() -> Problem {
 
 fn path_too_long() -> Problem {
     Problem::new(
-        StatusCode::URI_TOO_LONG,
-        "pathTooLong",
-        "Path too long",
+        &catalogue::PATH_TOO_LONG,
         format!("the path is longer than {PATH} bytes"),
     )
 }
 
 fn headers_too_large() -> Problem {
     Problem::new(
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "headersTooLarge",
-        "Headers too large",
+        &catalogue::HEADERS_TOO_LARGE,
         format!("the headers are larger than {HEADERS} bytes together"),
     )
 }

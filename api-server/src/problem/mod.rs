@@ -2,41 +2,51 @@
 //!
 //! Each has a `code` that never changes its meaning, for programs; the words are for people and may
 //! change. Nothing of the inside (SQL, addresses, stack traces) goes out: that is in the log, under
-//! the request's id.
+//! the request's id. Every kind there is stands in the [catalogue].
+
+pub(crate) mod catalogue;
+pub(crate) mod shape;
+
+use std::borrow::Cow;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use drover_domain::Phase;
 use drover_domain::lifecycle::Refusal;
 use drover_domain::resource::Invalid;
+use drover_domain::{Phase, Role};
 use drover_store::StoreError;
 use serde_json::{Map, Value, json};
+
+pub(crate) use catalogue::Kind;
 
 /// A problem to answer with.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    status: StatusCode,
-    code: String,
-    title: &'static str,
+    kind: &'static Kind,
+    code: Cow<'static, str>,
     detail: String,
     more: Map<String, Value>,
 }
 
 impl Problem {
-    pub(crate) fn new(
-        status: StatusCode,
-        code: impl Into<String>,
-        title: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
         Self {
-            status,
-            code: code.into(),
-            title,
+            kind,
+            code: Cow::Borrowed(kind.code),
             detail: detail.into(),
             more: Map::new(),
         }
+    }
+
+    /// The status that it is answered with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind.status
+    }
+
+    /// What programs know it by.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
     }
 
     /// What the client could do about it.
@@ -59,79 +69,62 @@ impl Problem {
 
     pub(crate) fn unauthorized() -> Self {
         Self::new(
-            StatusCode::UNAUTHORIZED,
-            "unauthorized",
-            "Not authorized",
+            &catalogue::UNAUTHORIZED,
             "the request shows no valid API key",
         )
         .with_hint("send `Authorization: Bearer <key>`; the first key is in operator.key")
     }
 
+    /// The role does not allow it, on something that it may see.
+    pub(crate) fn role(needed: Role) -> Self {
+        Self::new(&catalogue::ROLE, "your role does not allow this")
+            .with("neededRole", needed.as_str())
+            .with_hint(format!("it takes the role `{needed}` or more"))
+    }
+
     pub(crate) fn not_found(what: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "notFound",
-            "Not found",
-            format!("there is no such {what}"),
-        )
+        Self::new(&catalogue::NOT_FOUND, format!("there is no such {what}"))
     }
 
     pub(crate) fn no_route() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "notFound",
-            "Not found",
-            "there is nothing at this address",
-        )
-        .with_hint("GET /v1 lists what there is")
+        Self::new(&catalogue::NOT_FOUND, "there is nothing at this address")
+            .with_hint("GET /v1 lists what there is")
     }
 
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "methodNotAllowed",
-            "Method not allowed",
+            &catalogue::METHOD_NOT_ALLOWED,
             "the method is not allowed at this address",
         )
     }
 
     pub(crate) fn bad_query(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "query", "Bad query", detail)
+        Self::new(&catalogue::QUERY, detail)
     }
 
     pub(crate) fn bad_header(name: &str, detail: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "header", "Bad header", detail).with_field(name)
+        Self::new(&catalogue::HEADER, detail).with_field(name)
     }
 
     pub(crate) fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid",
-            "Not valid",
-            detail,
-        )
-        .with_field(field)
+        Self::new(&catalogue::INVALID, detail).with_field(field)
     }
 
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
+        Self::new(&catalogue::CONFLICT, detail)
             .with_hint("read the resource again and repeat the request")
     }
 
     pub(crate) fn process_finished(phase: Phase) -> Self {
         Self::new(
-            StatusCode::CONFLICT,
-            "process.finished",
-            "Finished",
+            &catalogue::PROCESS_FINISHED,
             format!("the process is {phase}: there is nothing left to do about it"),
         )
     }
 
     pub(crate) fn internal() -> Self {
         Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Internal error",
+            &catalogue::INTERNAL,
             "the server failed; its log says how, under the request's id",
         )
     }
@@ -142,13 +135,8 @@ impl From<StoreError> for Problem {
         let source = std::error::Error::source(&error);
         if error.is_unavailable() {
             tracing::warn!(%error, ?source, "the database is out of reach");
-            return Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Unavailable",
-                "the database is out of reach",
-            )
-            .with_hint("repeat the request in a few seconds");
+            return Self::new(&catalogue::UNAVAILABLE, "the database is out of reach")
+                .with_hint("repeat the request in a few seconds");
         }
         tracing::error!(%error, ?source, "the database refused a statement");
         Self::internal()
@@ -179,8 +167,9 @@ impl From<Refusal> for Problem {
                 if may_be_forced {
                     hint.push_str("; or in any state with ?force=true");
                 }
-                let code = format!("{resource_type}.state");
-                Self::new(StatusCode::CONFLICT, code, "Not in this state", detail)
+                let mut problem = Self::new(&catalogue::STATE, detail);
+                problem.code = format!("{resource_type}.state").into();
+                problem
                     .with("state", state.as_str())
                     .with("allowedStates", json!(names))
                     .with_hint(hint)
@@ -189,24 +178,31 @@ impl From<Refusal> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let mut body = self.more;
+impl Problem {
+    /// The problem as clients read it.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut body = self.more.clone();
         body.insert("type".to_owned(), json!("about:blank"));
-        body.insert("title".to_owned(), json!(self.title));
-        body.insert("status".to_owned(), json!(self.status.as_u16()));
+        body.insert("title".to_owned(), json!(self.kind.title));
+        body.insert("status".to_owned(), json!(self.kind.status.as_u16()));
         body.insert("code".to_owned(), json!(self.code));
         body.insert("detail".to_owned(), json!(self.detail));
         if let Some(id) = crate::request_id::current() {
             body.insert("requestId".to_owned(), json!(id));
         }
-        let mut response = (self.status, Json(Value::Object(body))).into_response();
+        Value::Object(body)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.kind.status, Json(self.to_json())).into_response();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        match self.status {
+        match self.kind.status {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

@@ -1,0 +1,98 @@
+//! What a client gives to have a resource made: the fields that every resource has, and those of the
+//! type's spec, side by side in one object.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use drover_domain::ResourceId;
+use drover_domain::resource::{
+    Invalid, labels_schema, metadata_schema, name_schema, validate_description, validate_labels,
+    validate_metadata, validate_name,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::body::{self, FromObject};
+use crate::problem::Problem;
+use crate::representation::{Kind, add_fields};
+
+/// The fields that every resource has, as a client gives them.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Given {
+    /// A name for people; need not be unique.
+    #[schemars(schema_with = "name_schema")]
+    pub(crate) name: String,
+    /// What it is for.
+    #[schemars(length(max = 4096), regex(pattern = r"^[^\u0000]*$"))]
+    pub(crate) description: String,
+    /// Labels to select it by.
+    #[schemars(schema_with = "labels_schema")]
+    pub(crate) labels: BTreeMap<String, String>,
+    /// Whatever a client wants to keep beside it, at most 64 KiB.
+    #[schemars(schema_with = "metadata_schema")]
+    pub(crate) metadata: Map<String, Value>,
+    /// The project that it shall belong to.
+    pub(crate) project_id: Option<ResourceId>,
+}
+
+const GIVEN: [&str; 5] = ["name", "description", "labels", "metadata", "projectId"];
+
+impl Given {
+    /// Checks what the types alone do not say.
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
+        validate_name(&self.name)?;
+        validate_description(&self.description)?;
+        validate_labels(&self.labels)?;
+        validate_metadata(&self.metadata)
+    }
+}
+
+/// A resource of a type, as a client asks for it.
+pub(crate) struct New<K: Kind> {
+    pub(crate) given: Given,
+    pub(crate) spec: K::Spec,
+}
+
+impl<K: Kind<Spec: DeserializeOwned>> FromObject for New<K> {
+    fn from_object(mut object: Map<String, Value>) -> Result<Self, Problem> {
+        let given = GIVEN
+            .iter()
+            .filter_map(|key| Some(((*key).to_owned(), object.remove(*key)?)));
+        let given = body::parse(given.collect())?;
+        refuse_other_type::<K>(&mut object)?;
+        let spec = body::parse(object)?;
+        Ok(Self { given, spec })
+    }
+}
+
+/// A client may say the type, as it stands in what it was given, but no other.
+fn refuse_other_type<K: Kind>(object: &mut Map<String, Value>) -> Result<(), Problem> {
+    let own = K::TYPE.as_str();
+    match object.remove("type") {
+        None => Ok(()),
+        Some(given) if given == own => Ok(()),
+        Some(_) => Err(Problem::invalid("type", format!("is not `{own}`"))),
+    }
+}
+
+impl<K: Kind> JsonSchema for New<K> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("New{}", K::NAME).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = K::Spec::json_schema(generator);
+        add_fields(&mut schema, Given::json_schema(generator));
+        let own_type = json_schema!({
+            "properties": { "type": { "type": "string", "const": K::TYPE.as_str() } },
+        });
+        add_fields(&mut schema, own_type);
+        schema.insert("additionalProperties".to_owned(), Value::Bool(false));
+        let description = format!("What can be asked of a new {}.", K::TYPE);
+        schema.insert("description".to_owned(), Value::String(description));
+        schema
+    }
+}

@@ -1,0 +1,221 @@
+//! The description of the API, in OpenAPI 3.1, and a browser for it.
+//!
+//! It is made from the types of the handlers, once, when the server starts; nothing is written by
+//! hand beside them. A role is a filter over it: whoever shows a key is told of the operations that
+//! its role allows, and whoever shows none, of all: what the API looks like is no secret, what is
+//! in it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aide::axum::ApiRouter;
+use aide::generate::in_context;
+use aide::openapi::{ApiKeyLocation, Contact, Info, License, OpenApi, ReferenceOr, SecurityScheme};
+use aide::swagger::Swagger;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use drover_domain::Role;
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use crate::routes::{ROLE, Routes};
+use crate::{Shared, authentication};
+
+/// The descriptions, by the role that they are for.
+pub(crate) struct Descriptions {
+    whole: Bytes,
+    by_role: BTreeMap<Role, Bytes>,
+}
+
+/// The API below `/v1`, before anything is wrapped around it, and its description.
+pub(crate) struct Described {
+    pub(crate) router: ApiRouter<Arc<Shared>>,
+    pub(crate) document: OpenApi,
+}
+
+/// Has the API described by its handlers.
+pub(crate) fn describe(routes: impl FnOnce() -> Routes) -> Described {
+    // OpenAPI 3.1 takes JSON schemas as they are since 2020-12.
+    in_context(|context| {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+        });
+        context.schema = SchemaGenerator::new(settings);
+    });
+    let mut document = document();
+    let router = routes().into_router();
+    // The router is described below its prefix, and used without: what is wrapped around it belongs
+    // inside of the prefix.
+    let described = ApiRouter::new().nest("/v1", router.clone());
+    let _: Router<Arc<Shared>> = described.finish_api_with(&mut document, |document| {
+        document
+            .security_scheme(
+                "key",
+                SecurityScheme::Http {
+                    scheme: "bearer".to_owned(),
+                    bearer_format: None,
+                    description: Some("An API key, as `drv_…`.".to_owned()),
+                    extensions: Default::default(),
+                },
+            )
+            .security_scheme(
+                "session",
+                SecurityScheme::ApiKey {
+                    location: ApiKeyLocation::Cookie,
+                    name: "drover_session".to_owned(),
+                    description: Some(
+                        "The session of a person; what changes something takes `X-CSRF-Token` too."
+                            .to_owned(),
+                    ),
+                    extensions: Default::default(),
+                },
+            )
+    });
+    Described { router, document }
+}
+
+fn document() -> OpenApi {
+    OpenApi {
+        info: Info {
+            title: "Drover".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            summary: Some("What should exist, and why it is where it is.".to_owned()),
+            license: Some(License {
+                name: "Apache-2.0".to_owned(),
+                ..License::default()
+            }),
+            contact: None::<Contact>,
+            ..Info::default()
+        },
+        ..OpenApi::default()
+    }
+}
+
+impl Descriptions {
+    /// The descriptions for every role.
+    pub(crate) fn of(document: &OpenApi) -> Self {
+        let of_role = |role| (role, encode(&for_role(document.clone(), role)));
+        Self {
+            whole: encode(document),
+            by_role: Role::ALL.iter().copied().map(of_role).collect(),
+        }
+    }
+}
+
+fn encode(document: &OpenApi) -> Bytes {
+    serde_json::to_vec(document).unwrap_or_default().into()
+}
+
+/// The operations that a role allows.
+fn for_role(mut document: OpenApi, role: Role) -> OpenApi {
+    let paths = document.paths.get_or_insert_default();
+    for path in paths.paths.values_mut() {
+        let ReferenceOr::Item(path) = path else {
+            continue;
+        };
+        for operation in [
+            &mut path.get,
+            &mut path.put,
+            &mut path.post,
+            &mut path.patch,
+            &mut path.delete,
+        ] {
+            let needed = operation
+                .as_ref()
+                .and_then(|operation| operation.extensions.get(ROLE))
+                .and_then(Value::as_str)
+                .and_then(|needed| needed.parse::<Role>().ok());
+            if needed.is_some_and(|needed| needed > role) {
+                *operation = None;
+            }
+        }
+    }
+    paths.paths.retain(|_, path| match path {
+        ReferenceOr::Item(path) => path.iter().next().is_some(),
+        ReferenceOr::Reference { .. } => true,
+    });
+    document
+}
+
+/// The addresses that need no key.
+pub(crate) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/v1/openapi.json", get(read))
+        .route("/v1/ui", get(browser))
+}
+
+async fn read(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let descriptions = &shared.descriptions;
+    let shows_something =
+        headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE);
+    let description = match shows_something {
+        false => &descriptions.whole,
+        true => match authentication::identify(&shared, &headers).await {
+            Ok(caller) => descriptions
+                .by_role
+                .get(&caller.role)
+                .unwrap_or(&descriptions.whole),
+            Err(problem) => return problem.into_response(),
+        },
+    };
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], description.clone()).into_response()
+}
+
+/// What the browser of the API may do: nothing but to ask this server.
+const POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; \
+                      style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+async fn browser() -> Response {
+    let page = Swagger::new("/v1/openapi.json")
+        .with_title("Drover API")
+        .html();
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, Html(page)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::router;
+
+    const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+
+    #[test]
+    fn the_description_in_the_repository_is_that_of_the_handlers() {
+        let document = describe(router::api).document;
+        let made = serde_json::to_string_pretty(&document).unwrap() + "\n";
+        if std::env::var_os("DROVER_WRITE_OPENAPI").is_some() {
+            std::fs::write(SNAPSHOT, &made).unwrap();
+        }
+        let kept = std::fs::read_to_string(SNAPSHOT).unwrap_or_default();
+        assert!(
+            kept == made,
+            "the API changed: look at the difference that `DROVER_WRITE_OPENAPI=1 cargo nextest run \
+             -p drover-api-server the_description` makes in docs/openapi.json"
+        );
+    }
+
+    #[test]
+    fn a_viewer_is_told_of_nothing_that_it_may_not_do() {
+        let document = describe(router::api).document;
+        let seen = for_role(document, Role::Viewer);
+        let paths = seen.paths.unwrap().paths;
+        let ReferenceOr::Item(containers) = &paths["/v1/containers"] else {
+            panic!("the path is written out");
+        };
+        assert!(containers.get.is_some());
+        assert!(containers.post.is_none());
+        assert!(!paths.contains_key("/v1/registrationTokens"));
+    }
+}
