@@ -13,8 +13,12 @@ use aide::operation::OperationOutput;
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
+use drover_domain::resource::Version;
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
+
+use crate::conditional::{self, Known};
+use crate::problem::Problem;
 
 /// What can come of an operation that works.
 pub(crate) trait Outcome: 'static {
@@ -68,6 +72,8 @@ pub(crate) struct Reply<O, T> {
     status: StatusCode,
     headers: HeaderMap,
     body: Option<T>,
+    version: Option<Version>,
+    known: Known,
     outcome: PhantomData<fn() -> O>,
 }
 
@@ -81,6 +87,8 @@ impl<O: Outcome, T> Reply<O, T> {
             status,
             headers: HeaderMap::new(),
             body: Some(body),
+            version: None,
+            known: Known::default(),
             outcome: PhantomData,
         }
     }
@@ -92,6 +100,8 @@ impl<O: Outcome, T> Reply<O, T> {
             status,
             headers: HeaderMap::new(),
             body: None,
+            version: None,
+            known: Known::default(),
             outcome: PhantomData,
         }
     }
@@ -113,6 +123,27 @@ impl<O: Outcome, T> Reply<O, T> {
         self
     }
 
+    /// The same with an `ETag`, for something of a version.
+    #[must_use]
+    pub(crate) fn tagged(mut self, version: Version) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// The same, not sent again to a client that has it.
+    #[must_use]
+    pub(crate) fn unless(mut self, known: Known) -> Self {
+        self.known = known;
+        self
+    }
+
+    /// Its status, its address and its body.
+    pub(crate) fn into_parts(self) -> (StatusCode, Option<String>, Option<T>) {
+        let location = self.headers.get(header::LOCATION);
+        let location = location.and_then(|value| value.to_str().ok());
+        (self.status, location.map(str::to_owned), self.body)
+    }
+
     /// The same with the address of what it is about.
     #[must_use]
     pub(crate) fn at(self, location: &str) -> Self {
@@ -122,10 +153,37 @@ impl<O: Outcome, T> Reply<O, T> {
 
 impl<O, T: Serialize> IntoResponse for Reply<O, T> {
     fn into_response(self) -> axum::response::Response {
-        match self.body {
-            Some(body) => (self.status, self.headers, Json(body)).into_response(),
-            None => (self.status, self.headers).into_response(),
+        let Self {
+            status,
+            mut headers,
+            body,
+            version,
+            known,
+            ..
+        } = self;
+        let Some(body) = body else {
+            return (status, headers).into_response();
+        };
+        let Some(version) = version else {
+            return (status, headers, Json(body)).into_response();
+        };
+        let bytes = match serde_json::to_vec(&body) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(%error, "an answer cannot be written");
+                return Problem::internal().into_response();
+            }
+        };
+        let tag = conditional::tag(version, &bytes);
+        if let Ok(value) = HeaderValue::from_str(&tag) {
+            headers.insert(header::ETAG, value);
         }
+        if known.has(&tag) {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
+        }
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        (status, headers, bytes).into_response()
     }
 }
 

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use aide::operation::OperationInput;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use drover_domain::process::Cause;
+use drover_domain::listing::{Condition, Listed, Operand, Subject, Test};
+use drover_domain::process::{Cause, Process};
 use drover_domain::{Resource, ResourceId, ResourceType, Role};
 use uuid::Uuid;
 
@@ -77,6 +78,36 @@ impl Caller {
             (_, _, None) => self.role,
         };
         role.may_see(resource_type).then_some(role)
+    }
+
+    /// Whether a process exists for the caller: as its resource does.
+    pub(crate) fn sees_process(&self, process: &Process) -> bool {
+        let role = match process.project {
+            Some(project) => self.role_in(project),
+            None => Some(self.role),
+        };
+        role.is_some_and(|role| role.may_see(process.resource.resource_type))
+    }
+
+    /// What must hold of items beside what was asked for, so that they exist for the caller.
+    pub(crate) fn horizon(&self, listed: Listed) -> Option<Condition> {
+        let id = |id: &ResourceId| Operand::Id(id.uuid());
+        match &self.scope {
+            Scope::Everything => None,
+            Scope::Agent(own) => Some(Condition::new(Subject::Id, Test::Equals(id(own)))),
+            Scope::Projects(projects) => {
+                let own = projects.iter().map(|(project, _)| id(project)).collect();
+                let (subject, test) = match listed {
+                    Listed::Resource(ResourceType::Project) => (Subject::Id, Test::OneOf(own)),
+                    Listed::Resource(ResourceType::Container) => {
+                        (Subject::Project, Test::OneOf(own))
+                    }
+                    // What belongs to the installation is seen by whoever the type lets see it.
+                    _ => (Subject::Project, Test::OneOfOrNull(own)),
+                };
+                Some(Condition::new(subject, test))
+            }
+        }
     }
 
     /// Passes a resource on if it exists for the caller.

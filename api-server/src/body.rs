@@ -32,6 +32,17 @@ pub(crate) trait FromObject: JsonSchema + Sized {
     /// # Errors
     /// A problem that names the field which does not fit.
     fn from_object(object: Map<String, Value>) -> Result<Self, Problem>;
+
+    /// Takes whatever was sent apart.
+    ///
+    /// # Errors
+    /// A problem that names the field which does not fit, or that it is no object.
+    fn from_json(value: Value) -> Result<Self, Problem> {
+        match value {
+            Value::Object(object) => Self::from_object(object),
+            _ => Err(no_object()),
+        }
+    }
 }
 
 /// The body of a request, checked; an empty body is an empty object.
@@ -41,7 +52,7 @@ impl<T: FromObject> FromRequest<Arc<Shared>> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
-        T::from_object(object(request, shared).await?).map(Self)
+        T::from_json(json(request, shared).await?).map(Self)
     }
 }
 
@@ -68,20 +79,22 @@ const PROBLEMS: &[&Kind] = &[
     &catalogue::INVALID,
 ];
 
-/// The body of a request as a JSON object.
-async fn object(request: Request, shared: &Shared) -> Result<Map<String, Value>, Problem> {
+/// The body is something else than an object.
+pub(crate) fn no_object() -> Problem {
+    not_json("the body is JSON, but no object")
+}
+
+/// The body of a request as JSON; an empty body is an empty object.
+async fn json(request: Request, shared: &Shared) -> Result<Value, Problem> {
     let reading = read(request.into_body(), shared.options.body_limit);
     let bytes = timeout(READ_WITHIN, reading)
         .await
         .map_err(|_| too_slow())??;
     if bytes.is_empty() {
-        return Ok(Map::new());
+        return Ok(Value::Object(Map::new()));
     }
-    match serde_json::from_slice(&bytes) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(not_json("the body is JSON, but no object")),
-        Err(error) => Err(not_json(&format!("the body is no JSON: {error}"))),
-    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| not_json(&format!("the body is no JSON: {error}")))
 }
 
 fn not_json(detail: &str) -> Problem {

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::Shared;
 use crate::answer::{Asked, MakingAsked, Outcome, Reply};
 use crate::authorization::Caller;
+use crate::conditional::Precondition;
 use crate::problem::Problem;
 use crate::query::Preferred;
 use crate::representation::{self, Kind, Shown};
@@ -42,11 +43,12 @@ pub(crate) async fn change<K: Kind>(
     shared: &Shared,
     caller: &Caller,
     preferred: Preferred,
+    read: &Precondition,
     id: ResourceId,
     request: Request,
     force: bool,
 ) -> Result<Reply<Asked, Shown<K>>, Problem> {
-    let intent = commit_change(shared, caller, (K::TYPE, id), request, force).await?;
+    let intent = commit_change(shared, caller, read, (K::TYPE, id), request, force).await?;
     answer(shared, caller, intent, preferred, StatusCode::OK).await
 }
 
@@ -54,6 +56,7 @@ pub(crate) async fn change<K: Kind>(
 pub(crate) async fn commit_change(
     shared: &Shared,
     caller: &Caller,
+    read: &Precondition,
     (resource_type, id): (ResourceType, ResourceId),
     request: Request,
     force: bool,
@@ -65,6 +68,8 @@ pub(crate) async fn commit_change(
             .await?
             .ok_or_else(|| Problem::not_found(resource_type.as_str()))?;
         let resource = caller.changeable(resource)?;
+        // The transaction finds this version, or nothing comes of it.
+        read.check(resource.version)?;
         let asked = asked(shared, caller, resource_type, request, force);
         let intent = Intent::to_change(resource, asked)?;
         match shared.store.accept(intent.clone()).await? {
@@ -134,13 +139,15 @@ async fn answer<O: Outcome, K: Kind>(
             let Some(resource) = resource else {
                 return Ok(Reply::empty(StatusCode::NO_CONTENT));
             };
-            let shown = Shown::new(resource, caller);
-            return Ok(Reply::new(shown).with_status(ended).at(&location));
+            let version = resource.version;
+            let reply = Reply::new(Shown::new(resource, caller)).with_status(ended);
+            return Ok(reply.at(&location).tagged(version));
         }
     }
+    let version = intent.resource.version;
     let mut shown = Shown::new(intent.resource, caller);
     shown.process = Some(intent.process);
-    Ok(Reply::new(shown).at(&location))
+    Ok(Reply::new(shown).at(&location).tagged(version))
 }
 
 /// Waits for a process and for whatever follows from it.

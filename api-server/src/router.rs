@@ -9,7 +9,8 @@ use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::handlers::{
-    containers, health, index, lifecycles, processes, registration_tokens, resources, watch,
+    containers, health, index, lifecycles, processes, registration_tokens, resources, updates,
+    watch,
 };
 use crate::problem::Problem;
 use crate::representation::{Account, Agent, ApiKey, Container, Host, Project, RegistrationToken};
@@ -30,6 +31,10 @@ pub(crate) fn api() -> Routes {
         .and(resources::routes::<Project>)
         .and(resources::routes::<Account>)
         .and(resources::routes::<ApiKey>)
+        .and(updates::routes::<Container>)
+        .and(updates::routes::<Host>)
+        .and(updates::routes::<RegistrationToken>)
+        .and(updates::routes::<Project>)
         .and(processes::routes)
         .and(lifecycles::routes)
         .and(watch::routes)

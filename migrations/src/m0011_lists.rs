@@ -15,7 +15,7 @@ const EVERYWHERE: [&str; 3] = [
     "CREATE INDEX resource_by_project ON resource (type, project_id, id) \
      WHERE project_id IS NOT NULL",
     "CREATE INDEX resource_by_created ON resource (type, created_at, id)",
-    "CREATE INDEX process_by_project ON process (project_id, id) WHERE project_id IS NOT NULL",
+    "CREATE INDEX process_by_project ON process (project_id, id)",
 ];
 
 /// Texts are compared by their characters, as SQLite does, so that a prefix is a range of the index and

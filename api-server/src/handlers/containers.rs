@@ -7,6 +7,7 @@ use drover_domain::resource::{ContainerStatus, Details};
 use drover_domain::{Resource, ResourceId, ResourceType, Role, State as ResourceState};
 use drover_store::{ResourceFilter, fresh};
 
+use super::bulk::{self, Made, Wanted};
 use crate::Shared;
 use crate::answer::{MakingAsked, Reply};
 use crate::authorization::{Caller, Scope};
@@ -26,7 +27,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         Needs::to_change(ResourceType::Container),
         Container::NAMES,
         "createContainer",
-        "Asks for a container, created and, unless it says otherwise, started",
+        "Asks for one container or several, created and, unless they say otherwise, started",
     );
     routes.post("/containers", about.fails(&[&CONFLICT]), create)
 }
@@ -36,12 +37,27 @@ async fn create(
     caller: Caller,
     Strict(Nothing {}): Strict<Nothing>,
     preferred: Preferred,
-    JsonBody(new): JsonBody<New<Container>>,
+    JsonBody(wanted): JsonBody<Wanted>,
+) -> Result<Made, Problem> {
+    Ok(match wanted {
+        Wanted::One(new) => {
+            let made = create_one(&shared, &caller, preferred, *new).await?;
+            Made::One(Box::new(made))
+        }
+        Wanted::Several(all) => Made::Several(bulk::create(&shared, &caller, preferred, all).await),
+    })
+}
+
+/// Asks for one container.
+pub(super) async fn create_one(
+    shared: &Shared,
+    caller: &Caller,
+    preferred: Preferred,
+    new: New<Container>,
 ) -> Result<Reply<MakingAsked, Shown<Container>>, Problem> {
+    check(&new)?;
     let New { given, spec } = new;
-    given.validate()?;
-    spec.validate()?;
-    let project = project(&shared, &caller, given.project_id).await?;
+    let project = project(shared, caller, given.project_id).await?;
     let details = Details::Container {
         spec: Box::new(spec),
         status: Box::new(ContainerStatus::default()),
@@ -54,7 +70,13 @@ async fn create(
         metadata: given.metadata,
         ..Resource::new(id, given.name, ResourceState::Requested, details, now)
     };
-    intents::create(&shared, &caller, preferred, resource).await
+    intents::create(shared, caller, preferred, resource).await
+}
+
+/// Checks what the types of the fields alone do not say.
+pub(super) fn check(new: &New<Container>) -> Result<(), Problem> {
+    new.given.validate()?;
+    Ok(new.spec.validate()?)
 }
 
 /// The project that was named, or the one that there always is.
@@ -71,7 +93,10 @@ async fn project(
         (_, named) => named,
     };
     if let Some(id) = named {
-        let project = shared.store.resource(ResourceType::Project, id).await?;
+        let project = shared
+            .store
+            .shared_resource(ResourceType::Project, id)
+            .await?;
         let project = project.filter(|project| project.removed.is_none());
         let unknown = || Problem::invalid("projectId", "there is no such project");
         let role = caller.role_in(id).ok_or_else(unknown)?;

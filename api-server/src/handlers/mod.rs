@@ -1,13 +1,17 @@
 //! The handlers: one file for what all resources have in common, one for each that has more.
 
+mod beside;
+mod bulk;
 pub(crate) mod containers;
 pub(crate) mod health;
+mod including;
 pub(crate) mod index;
 pub(crate) mod lifecycles;
 pub(crate) mod processes;
 mod reading;
 pub(crate) mod registration_tokens;
 pub(crate) mod resources;
+pub(crate) mod updates;
 pub(crate) mod watch;
 
 use aide::generate::GenContext;

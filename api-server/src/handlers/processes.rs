@@ -1,24 +1,25 @@
 //! `/v1/processes`: why everything is where it is.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::Uri;
 use drover_domain::engine;
+use drover_domain::listing::{Listed, Listing};
 use drover_domain::{Phase, Process, ProcessId, Resource};
-use drover_store::ProcessFilter;
+use drover_store::Marker;
 use tokio::time::Instant;
 
-use super::Id;
+use super::{Id, including, reading};
 use crate::Shared;
 use crate::answer::{Changed, Read, Reply, Retried, Told};
 use crate::authorization::Caller;
+use crate::conditional::{self, Known, Precondition};
 use crate::intents;
 use crate::problem::Problem;
 use crate::problem::catalogue::{CONFLICT, PROCESS_FINISHED, STATE};
-use crate::query::{ListProcesses, Nothing, Strict, Wait};
-use crate::representation::{Collection, ShownProcess};
+use crate::query::{ListOf, Nothing, ProcessQuery, Strict};
+use crate::representation::{Collection, Item, ShownProcess};
 use crate::routes::{Needs, Routes, about};
 
 /// How often a cancellation is decided anew because the process moved meanwhile.
@@ -56,35 +57,27 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 async fn list(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Strict(query): Strict<ListProcesses>,
+    query: ListOf<ShownProcess>,
     address: Uri,
-) -> Result<Reply<Told, Collection<ShownProcess>>, Problem> {
-    let page = query.page()?;
-    let filter = ProcessFilter {
-        resource: query.resource_id,
-        project: query.project_id,
-        parent: query.parent_id,
-        phases: query.phases()?,
-        after: page.after,
-        // One more than asked for tells whether there is a next page.
-        limit: page.limit + 1,
-    };
-    let mut processes = shared.store.processes(&filter).await?;
-    let has_more = processes.len() as u64 > page.limit;
-    processes.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-    let next = processes
-        .last()
-        .filter(|_| has_more)
-        .map(|process| process.id.to_string());
-    let data = processes
-        .into_iter()
-        .map(|process| ShownProcess::new(process, &caller))
-        .collect();
-    let address = address
-        .path_and_query()
-        .map_or("", |address| address.as_str());
-    let address = format!("/v1{address}");
-    let collection = Collection::new("process", data, &address, page.limit, next);
+) -> Result<Reply<Told, Collection<Item<ShownProcess>>>, Problem> {
+    let Listing {
+        mut selection,
+        shown: wanted,
+        limit,
+        marker,
+    } = query.listing;
+    let after = marker.map(|marker| Marker::parse(&marker, selection.order));
+    let after = after.transpose()?;
+    selection.conditions.extend(caller.horizon(Listed::Process));
+    let page = shared
+        .store
+        .list_processes(&selection, after.as_ref(), limit)
+        .await?;
+    let show = |process| ShownProcess::new(process, &caller);
+    let data = including::tailor(&shared, &caller, &wanted, page.items, show).await?;
+    let next = page.next.map(|marker| marker.to_string());
+    let address = reading::full(&address);
+    let collection = Collection::new("process", data, &address, limit, next);
     Ok(Reply::new(collection))
 }
 
@@ -92,11 +85,11 @@ async fn read(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Id(id): Id,
-    Strict(Wait { wait }): Strict<Wait>,
-) -> Result<Reply<Read, ShownProcess>, Problem> {
+    query: ProcessQuery,
+    known: Known,
+) -> Result<Reply<Read, Item<ShownProcess>>, Problem> {
     let id = ProcessId::new(id.uuid());
-    let wait = Duration::from_secs(wait.unwrap_or(0)).min(shared.options.longest_wait);
-    let until = Instant::now() + wait;
+    let until = Instant::now() + query.wait.min(shared.options.longest_wait);
     // Whose it is is looked at before anything is waited for.
     find(&shared, &caller, id).await?;
     let process = shared
@@ -104,7 +97,11 @@ async fn read(
         .wait(&shared.store, id, until, &shared.shutdown)
         .await?;
     let process = process.ok_or_else(|| Problem::not_found("process"))?;
-    Ok(Reply::new(ShownProcess::new(process, &caller)))
+    let version = conditional::version_of_process(&process);
+    let show = |process| ShownProcess::new(process, &caller);
+    let shown = including::tailor(&shared, &caller, &query.shown, vec![process], show).await?;
+    let shown = shown.into_iter().next().ok_or_else(Problem::internal)?;
+    Ok(Reply::new(shown).tagged(version).unless(known))
 }
 
 /// Ends a process that has not finished.
@@ -113,11 +110,13 @@ async fn cancel(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    seen: Precondition,
 ) -> Result<Reply<Changed, ShownProcess>, Problem> {
     let id = ProcessId::new(id.uuid());
     for _ in 0..TRIES {
         let process = find(&shared, &caller, id).await?;
         let resource = changeable(&shared, &caller, &process).await?;
+        seen.check(conditional::version_of_process(&process))?;
         let reason = format!("by request {}", caller.cause().request_id);
         let now = shared.clock.now();
         let Some(cancellation) = engine::cancel(&process, &resource, &reason, now) else {
@@ -126,7 +125,9 @@ async fn cancel(
         if shared.store.cancel(&cancellation).await? {
             shared.announcer.ended(id).await;
             shared.announcer.changed().await;
-            return Ok(Reply::new(ShownProcess::new(cancellation.process, &caller)));
+            let version = conditional::version_of_process(&cancellation.process);
+            let shown = ShownProcess::new(cancellation.process, &caller);
+            return Ok(Reply::new(shown).tagged(version));
         }
     }
     Err(Problem::conflict(
@@ -141,15 +142,19 @@ async fn retry(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    seen: Precondition,
 ) -> Result<Reply<Retried, ShownProcess>, Problem> {
     let id = ProcessId::new(id.uuid());
     let mut process = find(&shared, &caller, id).await?;
     changeable(&shared, &caller, &process).await?;
+    seen.check(conditional::version_of_process(&process))?;
     match process.phase {
         Phase::Failed | Phase::Canceled => {
             let resource = (process.resource.resource_type, process.resource.id);
             let (request, force) = (process.request, process.force);
-            let intent = intents::commit_change(&shared, &caller, resource, request, force).await?;
+            let any = Precondition::default();
+            let intent =
+                intents::commit_change(&shared, &caller, &any, resource, request, force).await?;
             process = intent.process;
         }
         Phase::Waiting if shared.store.hurry(id, shared.clock.now()).await? => {
@@ -169,13 +174,7 @@ async fn retry(
 /// A process, if it exists for the caller: as its resource does.
 async fn find(shared: &Shared, caller: &Caller, id: ProcessId) -> Result<Process, Problem> {
     let process = shared.store.process(id).await?;
-    let process = process.filter(|process| {
-        let role = match process.project {
-            Some(project) => caller.role_in(project),
-            None => Some(caller.role),
-        };
-        role.is_some_and(|role| role.may_see(process.resource.resource_type))
-    });
+    let process = process.filter(|process| caller.sees_process(process));
     process.ok_or_else(|| Problem::not_found("process"))
 }
 

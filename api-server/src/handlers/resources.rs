@@ -11,10 +11,11 @@ use drover_domain::lifecycle::{self, Request};
 use super::{Id, reading};
 use crate::Shared;
 use crate::authorization::Caller;
+use crate::conditional::{Known, Precondition};
 use crate::intents;
 use crate::problem::catalogue::{CONFLICT, STATE};
-use crate::query::{Force, ListResources, Nothing, Preferred, Strict};
-use crate::representation::Kind;
+use crate::query::{Force, ListOf, OneOf, Preferred, Strict};
+use crate::representation::{Kind, Shown};
 use crate::routes::{Needs, Routes, about};
 
 type Stated = State<Arc<Shared>>;
@@ -36,29 +37,31 @@ pub(crate) fn routes<K: Kind>(routes: Routes) -> Routes {
         format!("read{}", K::NAME),
         format!("Reads one {}", K::TYPE),
     );
-    let routes = routes
-        .on(&collection, list, |about| {
-            get_with(
-                |State(shared): Stated,
-                 caller: Caller,
-                 Strict(query): Strict<ListResources>,
-                 address: Uri| async move {
-                    reading::list::<K>(&shared, &caller, query, &address).await
-                },
-                |operation| about.describe(operation),
-            )
-        })
-        .on(&member, read, |about| {
-            get_with(
-                |State(shared): Stated,
-                 caller: Caller,
-                 Id(id): Id,
-                 Strict(Nothing {}): Strict<Nothing>| async move {
-                    reading::read::<K>(&shared, &caller, id).await
-                },
-                |operation| about.describe(operation),
-            )
-        });
+    let routes =
+        routes
+            .on(&collection, list, |about| {
+                get_with(
+                    |State(shared): Stated,
+                     caller: Caller,
+                     query: ListOf<Shown<K>>,
+                     address: Uri| async move {
+                        reading::list::<K>(&shared, &caller, query.listing, &address).await
+                    },
+                    |operation| about.describe(operation),
+                )
+            })
+            .on(&member, read, |about| {
+                get_with(
+                    |State(shared): Stated,
+                     caller: Caller,
+                     Id(id): Id,
+                     query: OneOf<Shown<K>>,
+                     known: Known| async move {
+                        reading::read::<K>(&shared, &caller, id, &query.shown, known).await
+                    },
+                    |operation| about.describe(operation),
+                )
+            });
     let actions = lifecycle::of(K::TYPE)
         .processes
         .iter()
@@ -87,8 +90,9 @@ fn action<K: Kind>(routes: Routes, member: &str, request: Request) -> Routes {
                   caller: Caller,
                   Id(id): Id,
                   Strict(Force { force }): Strict<Force>,
-                  preferred: Preferred| async move {
-                intents::change::<K>(&shared, &caller, preferred, id, request, force).await
+                  preferred: Preferred,
+                  read: Precondition| async move {
+                intents::change::<K>(&shared, &caller, preferred, &read, id, request, force).await
             },
             |operation| about.describe(operation),
         )
@@ -109,9 +113,10 @@ fn removal<K: Kind>(routes: Routes, member: &str) -> Routes {
              caller: Caller,
              Id(id): Id,
              Strict(Force { force }): Strict<Force>,
-             preferred: Preferred| async move {
+             preferred: Preferred,
+             read: Precondition| async move {
                 let remove = Request::Remove;
-                intents::change::<K>(&shared, &caller, preferred, id, remove, force).await
+                intents::change::<K>(&shared, &caller, preferred, &read, id, remove, force).await
             },
             |operation| about.describe(operation),
         )

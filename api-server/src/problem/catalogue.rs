@@ -38,6 +38,7 @@ kinds! {
     CONFLICT = CONFLICT, "conflict", "Conflict";
     PROCESS_FINISHED = CONFLICT, "process.finished", "Finished";
     WATCH_GONE = GONE, "watch.gone", "Gone";
+    PRECONDITION = PRECONDITION_FAILED, "precondition", "Not as it was read";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "bodyTooLarge", "Body too large";
     QUERY_TOO_LONG = URI_TOO_LONG, "queryTooLong", "Query too long";
     PATH_TOO_LONG = URI_TOO_LONG, "pathTooLong", "Path too long";

@@ -13,7 +13,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use drover_domain::lifecycle::Refusal;
-use drover_domain::resource::Invalid;
+use drover_domain::resource::{Invalid, Version};
 use drover_domain::{Phase, Role};
 use drover_store::StoreError;
 use serde_json::{Map, Value, json};
@@ -113,6 +113,16 @@ impl Problem {
     pub(crate) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(&catalogue::CONFLICT, detail)
             .with_hint("read the resource again and repeat the request")
+    }
+
+    /// The resource is not what `If-Match` names.
+    pub(crate) fn precondition(version: Version) -> Self {
+        Self::new(
+            &catalogue::PRECONDITION,
+            "what `If-Match` names is not what there is: it was changed since it was read",
+        )
+        .with("version", version)
+        .with_hint("read it again, and decide whether the change is still wanted")
     }
 
     pub(crate) fn process_finished(phase: Phase) -> Self {

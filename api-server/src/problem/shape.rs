@@ -3,7 +3,7 @@
 use aide::generate::GenContext;
 use aide::openapi::{MediaType, Operation, Response, SchemaObject};
 use aide::operation::OperationOutput;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{Kind, Problem, catalogue};
 
@@ -31,6 +31,11 @@ struct Shape {
     hint: Option<String>,
     /// The id of the request, as it stands in the log.
     request_id: String,
+}
+
+/// The schema of a problem.
+pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Shape>()
 }
 
 /// The description of an answer with a problem of some kinds, which have one status.

@@ -4,6 +4,7 @@
 //! description of the API says is what is sent.
 
 mod collection;
+mod item;
 mod kind;
 mod process;
 mod resource;
@@ -11,6 +12,7 @@ mod resource;
 use drover_domain::{ResourceId, ResourceType};
 
 pub(crate) use collection::Collection;
+pub(crate) use item::{Included, Item};
 pub(crate) use kind::{Account, Agent, ApiKey, Container, Host, Kind, Project, RegistrationToken};
 pub(crate) use process::ShownProcess;
 pub(crate) use resource::{Shown, add_fields};

@@ -1,6 +1,7 @@
 //! What clients see of a process: where it stands, what it waits for, and all that it tried.
 
 use drover_domain::lifecycle::{Request, Step};
+use drover_domain::listing::Listed;
 use drover_domain::process::{Cause, FailedAttempt, JournalEntry, Priority, Process};
 use drover_domain::{Phase, ProcessId, ResourceId, ResourceType, ServerId, State, Timestamp};
 use schemars::JsonSchema;
@@ -8,6 +9,7 @@ use serde::Serialize;
 
 use super::address;
 use crate::authorization::Caller;
+use crate::query::Items;
 
 /// One intent and the work that makes it true.
 #[derive(Serialize, JsonSchema)]
@@ -116,6 +118,10 @@ struct ProcessActions {
     /// Has it go on at once, or asks again for what it was for.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<String>,
+}
+
+impl Items for ShownProcess {
+    const LISTED: Listed = Listed::Process;
 }
 
 impl ShownProcess {

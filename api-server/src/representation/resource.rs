@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
+use drover_domain::listing::Listed;
 use drover_domain::process::Process;
 use drover_domain::resource::{
     AccountSpec, AccountStatus, AgentSpec, AgentStatus, ApiKeySpec, ApiKeyStatus, Capacity,
@@ -24,6 +25,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Kind, address};
 use crate::authorization::Caller;
+use crate::query::Items;
 
 /// What a host has, what is taken of it, and by how many containers.
 pub(crate) type Room = (Capacity, Capacity, u32);
@@ -327,6 +329,10 @@ impl Serialize for Actions<'_> {
     }
 }
 
+impl<K: Kind> Items for Shown<K> {
+    const LISTED: Listed = Listed::Resource(K::TYPE);
+}
+
 impl<K: Kind> JsonSchema for Shown<K> {
     fn schema_name() -> Cow<'static, str> {
         K::NAME.into()
@@ -375,6 +381,7 @@ impl<K: Kind> JsonSchema for Shown<K> {
                 "type": { "type": "string", "const": K::TYPE.as_str() },
                 "state": { "type": "string", "enum": states, "description": "Its state." },
                 "links": links_schema(),
+                "included": included_schema(),
                 "actions": {
                     "type": "object",
                     "description": "What can be asked of it as it is, by whoever asks.",
@@ -401,6 +408,15 @@ pub(super) fn links_schema() -> Value {
         "properties": { "self": { "type": "string" } },
         "required": ["self"],
         "additionalProperties": { "type": "string" },
+    })
+}
+
+/// The schema of what is shown along: the targets of links by their names.
+pub(super) fn included_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "What the links lead to that `include` names; null where there is nothing to see.",
+        "additionalProperties": { "type": ["object", "null"] },
     })
 }
 

@@ -128,6 +128,8 @@ pub enum Test {
     Differs(Operand),
     /// It is one of the values; none of them is allowed, and then nothing passes.
     OneOf(Vec<Operand>),
+    /// It is one of the values, or there is none. Nobody asks for that; it is how far a caller sees.
+    OneOfOrNull(Vec<Operand>),
     /// It matches the pattern.
     Like(Pattern),
     /// It begins with the text.

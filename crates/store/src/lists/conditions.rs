@@ -93,16 +93,22 @@ pub(super) fn condition<E: Listable>(backend: DatabaseBackend, condition: &Condi
     };
     let of = |operand: &Operand| left(kind(operand));
     let value = |operand: &Operand| value(operand, is_inside);
+    let one_of = |operands: &[Operand]| match operands {
+        // A comparison is what an index gives in order.
+        [one] => of(one).eq(value(one)),
+        several => {
+            let kind = several.first().map_or(Inside::Text, kind);
+            left(kind).is_in(several.iter().map(value))
+        }
+    };
     match &condition.test {
         Test::Equals(operand) => of(operand).eq(value(operand)),
         Test::Differs(operand) => {
             let differs = of(operand).ne(value(operand));
             differs.or(of(operand).is_null())
         }
-        Test::OneOf(operands) => {
-            let kind = operands.first().map_or(Inside::Text, kind);
-            left(kind).is_in(operands.iter().map(value))
-        }
+        Test::OneOf(operands) => one_of(operands),
+        Test::OneOfOrNull(operands) => one_of(operands).or(left(Inside::Text).is_null()),
         Test::Like(pattern) => dialect::matches(backend, left(Inside::Text), pattern),
         Test::Prefix(prefix) => {
             let from = left(Inside::Text).gte(prefix.as_str());

@@ -1,5 +1,7 @@
 //! Queries and headers of requests. Whatever is malformed or unknown is refused, never ignored.
 
+mod listing;
+
 use std::time::Duration;
 
 use aide::generate::GenContext;
@@ -8,7 +10,7 @@ use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_
 use axum::extract::{FromRequestParts, Query};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use drover_domain::{Phase, ProcessId, ResourceId, State};
+use drover_domain::ResourceId;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -16,9 +18,7 @@ use serde_json::Value;
 
 use crate::problem::{Problem, catalogue, shape};
 
-/// How many items a page has if the client does not say, and at most.
-const USUAL_LIMIT: u64 = 100;
-const HIGHEST_LIMIT: u64 = 1_000;
+pub(crate) use listing::{Items, ListOf, OneOf, ProcessQuery};
 
 /// A query of a known form. Its type refuses unknown fields.
 pub(crate) struct Strict<T>(pub(crate) T);
@@ -76,69 +76,6 @@ pub(crate) struct Force {
     pub(crate) force: bool,
 }
 
-/// The query of one process.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Wait {
-    /// How long the answer is held back for the process to end, in seconds.
-    pub(crate) wait: Option<u64>,
-}
-
-/// The query of a collection of resources.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct ListResources {
-    pub(crate) name: Option<String>,
-    /// One or several, with commas between them.
-    state: Option<String>,
-    pub(crate) project_id: Option<ResourceId>,
-    pub(crate) host_id: Option<ResourceId>,
-    /// Whether what was removed is listed too.
-    #[serde(default)]
-    pub(crate) removed: bool,
-    /// The most items of a page.
-    #[schemars(range(min = 1, max = 1000), extend("default" = 100))]
-    limit: Option<u64>,
-    /// The last item of the page before.
-    marker: Option<ResourceId>,
-}
-
-impl ListResources {
-    pub(crate) fn states(&self) -> Result<Vec<State>, Problem> {
-        listed(self.state.as_deref())
-    }
-
-    pub(crate) fn page(&self) -> Result<Page<ResourceId>, Problem> {
-        page(self.limit, self.marker)
-    }
-}
-
-/// The query of the collection of processes.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct ListProcesses {
-    pub(crate) resource_id: Option<ResourceId>,
-    pub(crate) project_id: Option<ResourceId>,
-    pub(crate) parent_id: Option<ProcessId>,
-    /// One or several, with commas between them.
-    phase: Option<String>,
-    /// The most items of a page.
-    #[schemars(range(min = 1, max = 1000), extend("default" = 100))]
-    limit: Option<u64>,
-    /// The last item of the page before.
-    marker: Option<ProcessId>,
-}
-
-impl ListProcesses {
-    pub(crate) fn phases(&self) -> Result<Vec<Phase>, Problem> {
-        listed(self.phase.as_deref())
-    }
-
-    pub(crate) fn page(&self) -> Result<Page<ProcessId>, Problem> {
-        page(self.limit, self.marker)
-    }
-}
-
 /// The query of a watch.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -146,35 +83,6 @@ pub(crate) struct Watch {
     pub(crate) after: Option<String>,
     pub(crate) resource_id: Option<ResourceId>,
     pub(crate) project_id: Option<ResourceId>,
-}
-
-/// A page of a collection.
-pub(crate) struct Page<Id> {
-    pub(crate) limit: u64,
-    /// The last item of the page before.
-    pub(crate) after: Option<Id>,
-}
-
-fn page<Id>(limit: Option<u64>, after: Option<Id>) -> Result<Page<Id>, Problem> {
-    let limit = limit.unwrap_or(USUAL_LIMIT);
-    if !(1..=HIGHEST_LIMIT).contains(&limit) {
-        return Err(Problem::bad_query(format!(
-            "`limit` is 1 to {HIGHEST_LIMIT}"
-        )));
-    }
-    Ok(Page { limit, after })
-}
-
-fn listed<T: std::str::FromStr<Err: std::fmt::Display>>(
-    text: Option<&str>,
-) -> Result<Vec<T>, Problem> {
-    let Some(text) = text else {
-        return Ok(Vec::new());
-    };
-    let parsed = text.split(',').map(|part| part.trim().parse());
-    parsed
-        .collect::<Result<_, T::Err>>()
-        .map_err(|error| Problem::bad_query(error.to_string()))
 }
 
 /// How long `Prefer: wait=SECONDS` asks to hold the answer back; other preferences are not ours.
