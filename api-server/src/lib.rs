@@ -32,6 +32,7 @@ mod representation;
 mod request_id;
 mod router;
 mod routes;
+mod schemas;
 mod serving;
 mod tokens;
 mod waiters;

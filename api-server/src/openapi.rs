@@ -24,12 +24,19 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::routes::{ROLE, Routes};
+use crate::schemas::{self, TypeSchema};
 use crate::{Shared, authentication};
 
 /// The descriptions, by the role that they are for.
 pub(crate) struct Descriptions {
     whole: Bytes,
-    by_role: BTreeMap<Role, Bytes>,
+    by_role: BTreeMap<Role, ForRole>,
+}
+
+/// What a role is told.
+struct ForRole {
+    document: Bytes,
+    schemas: Vec<TypeSchema>,
 }
 
 /// The API below `/v1`, before anything is wrapped around it, and its description.
@@ -99,11 +106,30 @@ fn document() -> OpenApi {
 impl Descriptions {
     /// The descriptions for every role.
     pub(crate) fn of(document: &OpenApi) -> Self {
-        let of_role = |role| (role, encode(&for_role(document.clone(), role)));
+        let of_role = |role| {
+            let document = for_role(document.clone(), role);
+            let written = serde_json::to_value(&document).unwrap_or_default();
+            let told = ForRole {
+                document: encode(&document),
+                schemas: schemas::of(&written),
+            };
+            (role, told)
+        };
         Self {
             whole: encode(document),
             by_role: Role::ALL.iter().copied().map(of_role).collect(),
         }
+    }
+
+    /// The types that exist for a role.
+    pub(crate) fn schemas(&self, role: Role) -> &[TypeSchema] {
+        self.by_role.get(&role).map_or(&[], |told| &told.schemas)
+    }
+
+    fn document(&self, role: Role) -> &Bytes {
+        self.by_role
+            .get(&role)
+            .map_or(&self.whole, |told| &told.document)
     }
 }
 
@@ -156,10 +182,7 @@ async fn read(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
     let description = match shows_something {
         false => &descriptions.whole,
         true => match authentication::identify(&shared, &headers).await {
-            Ok(caller) => descriptions
-                .by_role
-                .get(&caller.role)
-                .unwrap_or(&descriptions.whole),
+            Ok(caller) => descriptions.document(caller.role),
             Err(problem) => return problem.into_response(),
         },
     };
@@ -204,6 +227,34 @@ mod tests {
             "the API changed: look at the difference that `DROVER_WRITE_OPENAPI=1 cargo nextest run \
              -p drover-api-server the_description` makes in docs/openapi.json"
         );
+    }
+
+    #[test]
+    fn a_schema_tells_fields_actions_and_filters_as_the_role_has_them() {
+        let document = describe(router::api).document;
+        let descriptions = Descriptions::of(&document);
+        let container_of = |role| {
+            let schemas = descriptions.schemas(role);
+            let found = schemas.iter().find(|schema| schema.id == "container");
+            serde_json::to_value(found.unwrap()).unwrap()
+        };
+        let member = container_of(Role::Member);
+        let image = &member["resourceFields"]["image"];
+        assert_eq!(image["type"], "string");
+        assert_eq!(image["required"], true);
+        assert_eq!(image["create"], true);
+        assert_eq!(image["update"], false);
+        let state = &member["resourceFields"]["state"];
+        assert_eq!(state["type"], "enum");
+        assert_eq!(state["create"], false);
+        assert_eq!(member["resourceActions"]["start"]["output"], "container");
+        assert!(member["collectionFilters"]["name"]["modifiers"].is_array());
+        assert_eq!(member["collectionMethods"][1], "POST");
+        let viewer = container_of(Role::Viewer);
+        assert_eq!(viewer["resourceFields"]["image"]["create"], false);
+        assert_eq!(viewer["resourceActions"], serde_json::json!({}));
+        let seen_by_agents = descriptions.schemas(Role::Agent);
+        assert!(seen_by_agents.iter().all(|schema| schema.id != "container"));
     }
 
     #[test]

@@ -9,8 +9,8 @@ use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::handlers::{
-    containers, health, index, lifecycles, processes, registration_tokens, resources, updates,
-    watch,
+    containers, health, index, lifecycles, processes, registration_tokens, resources, schemas,
+    updates, watch,
 };
 use crate::problem::Problem;
 use crate::representation::{Account, Agent, ApiKey, Container, Host, Project, RegistrationToken};
@@ -36,6 +36,7 @@ pub(crate) fn api() -> Routes {
         .and(updates::routes::<RegistrationToken>)
         .and(updates::routes::<Project>)
         .and(processes::routes)
+        .and(schemas::routes)
         .and(lifecycles::routes)
         .and(watch::routes)
 }

@@ -11,6 +11,7 @@ pub(crate) mod processes;
 mod reading;
 pub(crate) mod registration_tokens;
 pub(crate) mod resources;
+pub(crate) mod schemas;
 pub(crate) mod updates;
 pub(crate) mod watch;
 
