@@ -11,7 +11,9 @@ use drover_domain::resource::{
 };
 use drover_domain::{Resource, ResourceType, Role, State, Timestamp};
 use drover_store::clock::Clock;
-use drover_store::{CredentialKind, KeyError, NewKey, ResourceFilter, Store, StoreError, fresh};
+use drover_store::{
+    Attached, CredentialKind, KeyError, NewKey, ResourceFilter, Store, StoreError, fresh,
+};
 
 use crate::tokens::{self, Token};
 
@@ -162,5 +164,6 @@ async fn make_default_project(store: &Store, clock: &dyn Clock) -> Result<(), St
             now,
         )
     };
-    store.insert(&project).await
+    store.insert(&project, Attached::nothing()).await?;
+    Ok(())
 }

@@ -32,7 +32,10 @@ pub(crate) async fn create<K: Kind>(
     let intent = Intent::to_create(resource, asked)?;
     match shared.store.accept(intent.clone()).await? {
         Accepted::Committed { .. } => {}
-        Accepted::VersionMoved => return Err(Problem::conflict("the resource exists already")),
+        Accepted::VersionMoved | Accepted::Repeated => {
+            return Err(Problem::conflict("the resource exists already"));
+        }
+        Accepted::OverQuota(refusal) => return Err(refusal.into()),
     }
     announce(shared, &intent).await;
     answer(shared, caller, intent, preferred, StatusCode::CREATED).await
@@ -73,7 +76,8 @@ pub(crate) async fn commit_change(
         let asked = asked(shared, caller, resource_type, request, force);
         let intent = Intent::to_change(resource, asked)?;
         match shared.store.accept(intent.clone()).await? {
-            Accepted::VersionMoved => {}
+            Accepted::VersionMoved | Accepted::Repeated => {}
+            Accepted::OverQuota(refusal) => return Err(refusal.into()),
             Accepted::Committed { superseded } => {
                 if let Some(superseded) = superseded {
                     shared.announcer.ended(superseded).await;

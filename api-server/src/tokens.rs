@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drover_domain::resource::{Details, RegistrationTokenSpec, RegistrationTokenStatus};
 use drover_domain::{Resource, Role, State, Timestamp};
-use drover_store::{CredentialKind, Issued, Store, StoreError, fresh};
+use drover_store::{Attached, CredentialKind, Issued, Store, StoreError, fresh};
 
 /// A token that is wanted.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(crate) async fn issue(
             now,
         )
     };
-    store.insert(&resource).await?;
+    store.insert(&resource, Attached::nothing()).await?;
     let kind = CredentialKind::RegistrationToken;
     let issued = store
         .issue(kind, Some(resource.id), Role::Agent, now)

@@ -20,6 +20,7 @@ mod m0006_retention;
 mod m0007_families;
 mod m0008_rewritten_tables;
 mod m0009_people;
+mod m0010_records;
 mod m0011_lists;
 mod m0012_changes;
 
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_families::Migration),
             Box::new(m0008_rewritten_tables::Migration),
             Box::new(m0009_people::Migration),
+            Box::new(m0010_records::Migration),
             Box::new(m0011_lists::Migration),
             Box::new(m0012_changes::Migration),
         ]

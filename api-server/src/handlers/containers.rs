@@ -16,7 +16,7 @@ use crate::bootstrap::DEFAULT_PROJECT;
 use crate::intents;
 use crate::new::New;
 use crate::problem::Problem;
-use crate::problem::catalogue::CONFLICT;
+use crate::problem::catalogue::{CONFLICT, QUOTA_EXCEEDED};
 use crate::query::{Nothing, Preferred, Strict};
 use crate::representation::{Container, Kind, Shown};
 use crate::routes::{Needs, Routes, about};
@@ -29,7 +29,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         "createContainer",
         "Asks for one container or several, created and, unless they say otherwise, started",
     );
-    routes.post("/containers", about.fails(&[&CONFLICT]), create)
+    routes.post(
+        "/containers",
+        about.fails(&[&CONFLICT, &QUOTA_EXCEEDED]),
+        create,
+    )
 }
 
 async fn create(

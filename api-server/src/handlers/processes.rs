@@ -7,7 +7,7 @@ use axum::http::Uri;
 use drover_domain::engine;
 use drover_domain::listing::{Listed, Listing};
 use drover_domain::{Phase, Process, ProcessId, Resource};
-use drover_store::Marker;
+use drover_store::{Attached, Marker};
 use tokio::time::Instant;
 
 use super::{Id, including, reading};
@@ -122,7 +122,13 @@ async fn cancel(
         let Some(cancellation) = engine::cancel(&process, &resource, &reason, now) else {
             return Err(Problem::process_finished(process.phase));
         };
-        if shared.store.cancel(&cancellation).await? {
+        let attached = Attached::nothing();
+        if shared
+            .store
+            .cancel(&cancellation, attached)
+            .await?
+            .is_done()
+        {
             shared.announcer.ended(id).await;
             shared.announcer.changed().await;
             let version = conditional::version_of_process(&cancellation.process);
@@ -157,7 +163,7 @@ async fn retry(
                 intents::commit_change(&shared, &caller, &any, resource, request, force).await?;
             process = intent.process;
         }
-        Phase::Waiting if shared.store.hurry(id, shared.clock.now()).await? => {
+        Phase::Waiting if hurry(&shared, id).await? => {
             shared
                 .announcer
                 .ready(id, process.resource, process.priority)
@@ -190,4 +196,9 @@ async fn changeable(
         .resource(reference.resource_type, reference.id)
         .await?;
     caller.changeable(resource.ok_or_else(|| Problem::not_found("resource"))?)
+}
+
+async fn hurry(shared: &Shared, id: ProcessId) -> Result<bool, Problem> {
+    let (now, attached) = (shared.clock.now(), Attached::nothing());
+    Ok(shared.store.hurry(id, now, attached).await?.is_done())
 }

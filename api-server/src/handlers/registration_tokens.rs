@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use drover_domain::resource::{name_schema, validate_description, validate_name};
 use drover_domain::{ResourceType, State as ResourceState};
+use drover_store::Attached;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -134,7 +135,9 @@ async fn remove(
     resource.removed = Some(now);
     resource.updated = now;
     resource.version += 1;
-    if !shared.store.rewrite(&resource, expected).await? {
+    let attached = Attached::nothing();
+    let rewritten = shared.store.rewrite(&resource, expected, attached).await?;
+    if !rewritten.is_done() {
         return Err(Problem::conflict(
             "the token was used or changed at the same moment",
         ));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use drover_domain::Resource;
 use drover_domain::resource::{Details, Invalid};
+use drover_store::Attached;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -92,7 +93,10 @@ async fn update<K: Changeable>(
         let mut changed = patch.apply(resource)?;
         changed.version += 1;
         changed.updated = shared.clock.now();
-        if shared.store.rewrite(&changed, expected).await? {
+        let rewritten = shared
+            .store
+            .rewrite(&changed, expected, Attached::nothing());
+        if rewritten.await?.is_done() {
             shared.announcer.changed().await;
             let version = changed.version;
             let mut shown = [Shown::new(changed, &caller)];

@@ -31,6 +31,7 @@ kinds! {
     BODY = BAD_REQUEST, "body", "Bad body";
     UNAUTHORIZED = UNAUTHORIZED, "unauthorized", "Not authorized";
     ROLE = FORBIDDEN, "role", "Not allowed";
+    QUOTA_EXCEEDED = FORBIDDEN, "quota.exceeded", "Over the quota";
     NOT_FOUND = NOT_FOUND, "notFound", "Not found";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "methodNotAllowed", "Method not allowed";
     BODY_TOO_SLOW = REQUEST_TIMEOUT, "bodyTooSlow", "Body too slow";

@@ -13,6 +13,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use drover_domain::lifecycle::Refusal;
+use drover_domain::quota::QuotaRefusal;
 use drover_domain::resource::{Invalid, Version};
 use drover_domain::{Phase, Role};
 use drover_store::StoreError;
@@ -184,6 +185,29 @@ impl From<Refusal> for Problem {
                     .with("allowedStates", json!(names))
                     .with_hint(hint)
             }
+        }
+    }
+}
+
+impl From<QuotaRefusal> for Problem {
+    fn from(refusal: QuotaRefusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            QuotaRefusal::Unstated { field } => Self::invalid(field, detail),
+            QuotaRefusal::Exceeded {
+                quota,
+                used,
+                asked,
+                allowed,
+                ..
+            } => Self::new(&catalogue::QUOTA_EXCEEDED, detail)
+                .with("quota", quota)
+                .with("used", used)
+                .with("asked", asked)
+                .with("allowed", allowed)
+                .with_hint(
+                    "remove what is not needed any more, or ask an operator for a larger quota",
+                ),
         }
     }
 }

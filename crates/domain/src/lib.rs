@@ -8,6 +8,7 @@
 //! | module | what it decides |
 //! | --- | --- |
 //! | [`resource`] | what a container, host, agent … is, and whether what was asked is sound |
+//! | [`quota`] | whether a project may have one container more |
 //! | [`role`] | what the holder of a key may see and do |
 //! | [`lifecycle`] | which request is allowed in which state, and where it leads |
 //! | [`process`] | the row of a durable process: phase, step, journal, fence, cause |
@@ -23,6 +24,7 @@ pub mod lifecycle;
 pub mod listing;
 pub mod placement;
 pub mod process;
+pub mod quota;
 pub mod resource;
 pub mod role;
 pub mod state;

@@ -1,19 +1,25 @@
 //! Ending processes on request.
 
 use drover_domain::engine::Cancellation;
+use drover_domain::{Phase, ProcessId, Timestamp};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::dialect::Together;
 use crate::entities::{process, resource};
-use crate::{Store, StoreError, changes, dialect, intents};
+use crate::{Attached, Mutated, Store, StoreError, changes, dialect, intents};
 
 impl Store {
-    /// Ends a process and leaves its resource as the cancellation says. False if the process has
-    /// finished or the resource was written since they were read.
+    /// Ends a process and leaves its resource as the cancellation says, and writes down what is
+    /// attached. Moved if the process has finished or the resource was written since they were read.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn cancel(&self, cancellation: &Cancellation) -> Result<bool, StoreError> {
+    pub async fn cancel(
+        &self,
+        cancellation: &Cancellation,
+        attached: Attached,
+    ) -> Result<Mutated, StoreError> {
         let Cancellation {
             process,
             resource,
@@ -21,6 +27,10 @@ impl Store {
             passed,
         } = cancellation;
         let transaction = dialect::begin(&self.writer).await?;
+        if !attached.write(&transaction).await? {
+            transaction.rollback().await?;
+            return Ok(Mutated::Repeated);
+        }
         let versions = intents::lock_resources(&transaction, [resource.id.uuid()].into()).await?;
         let unfinished = process::Entity::find_by_id(process.id.uuid())
             .filter(process::is_unfinished())
@@ -32,7 +42,7 @@ impl Store {
             && versions.get(&resource.id) == Some(expected);
         if !is_current {
             transaction.rollback().await?;
-            return Ok(false);
+            return Ok(Mutated::Moved);
         }
         let rows = vec![resource::Model::active(resource)?];
         let mut together = Together::begin(&transaction);
@@ -47,25 +57,35 @@ impl Store {
         changes::append(&mut together, [passing].into_iter()).await?;
         together.run().await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Mutated::Done)
     }
 
-    /// Makes a waiting process due. False if it does not wait.
+    /// Makes a waiting process due, and writes down what is attached. Moved if it does not wait.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn hurry(
         &self,
-        id: drover_domain::ProcessId,
-        now: drover_domain::Timestamp,
-    ) -> Result<bool, StoreError> {
-        use sea_orm::sea_query::Expr;
+        id: ProcessId,
+        now: Timestamp,
+        attached: Attached,
+    ) -> Result<Mutated, StoreError> {
+        let transaction = dialect::begin(&self.writer).await?;
+        if !attached.write(&transaction).await? {
+            transaction.rollback().await?;
+            return Ok(Mutated::Repeated);
+        }
         let updated = process::Entity::update_many()
             .col_expr(process::Column::RunAfter, Expr::value(now.millis()))
             .filter(process::Column::Id.eq(id.uuid()))
-            .filter(process::Column::Phase.eq(drover_domain::Phase::Waiting.as_str()))
-            .exec(&self.writer)
+            .filter(process::Column::Phase.eq(Phase::Waiting.as_str()))
+            .exec(&transaction)
             .await?;
-        Ok(updated.rows_affected > 0)
+        if updated.rows_affected == 0 {
+            transaction.rollback().await?;
+            return Ok(Mutated::Moved);
+        }
+        transaction.commit().await?;
+        Ok(Mutated::Done)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use drover_domain::write::{Intent, ProcessWrite};
+use drover_domain::write::ProcessWrite;
 use drover_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use tracing::log::LevelFilter;
@@ -11,8 +11,11 @@ use tracing::log::LevelFilter;
 use crate::credentials::Uses;
 use crate::group::{self, Group};
 use crate::passwords::Hashing;
+use crate::quotas::KnownQuotas;
 use crate::tally::Tally;
-use crate::{Store, StoreError, credentials, dialect, intents, resources, writes};
+use crate::{
+    Store, StoreError, Submitted, audit_log, credentials, dialect, intents, resources, writes,
+};
 
 /// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
 /// its commit to reach the disk, the next one gathers.
@@ -37,8 +40,8 @@ const BOUNDS: [(&str, &str); 4] = [
 const PLANNED_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
 /// What writes and does not wait for the disk.
 const RELAXED: [(&str, &str); 2] = [PLANNED_ONCE, ("synchronous_commit", "off")];
-/// Claims are made by one caller at a time, and so is what wakes.
-const RELAXED_CONNECTIONS: u32 = 2;
+/// Claims are made by one caller at a time, and so is what wakes, and what refusals write.
+const RELAXED_CONNECTIONS: u32 = 3;
 /// The lanes of both groups, and what is written beside them.
 const WRITING_CONNECTIONS: u32 = 6;
 
@@ -47,7 +50,7 @@ const WRITING_CONNECTIONS: u32 = 6;
 pub struct StoreOptions {
     /// `postgres://…` or `sqlite://PATH`. May hold a password, so it is never logged.
     pub url: String,
-    /// The most connections to PostgreSQL that read; those that write are eight at most.
+    /// The most connections to PostgreSQL that read; those that write are nine at most.
     pub connections: u32,
     /// How long to wait for a connection before the database counts as out of reach.
     pub patience: Duration,
@@ -99,17 +102,17 @@ impl Store {
             let reader = connect(options.connections, &[][..]).await?;
             (writer, relaxed, reader, POSTGRES_LANES)
         };
-        let for_intents = (writer.clone(), Tally::of("intents"));
+        let for_intents = (writer.clone(), Tally::of("intents"), KnownQuotas::default());
         let for_writes = (writer.clone(), Tally::of("writes"));
         Ok(Self {
             intents: Group::start(
                 "intents",
                 lanes,
-                |intent: &Intent| intent.resource.id,
+                |submitted: &Submitted| submitted.intent.resource.id,
                 move |batch| {
-                    let (database, tally) = for_intents.clone();
+                    let (database, tally, quotas) = for_intents.clone();
                     async move {
-                        let accepted = intents::accept(&database, &batch).await;
+                        let accepted = intents::accept(&database, &batch, &quotas).await;
                         tally.count(&batch, &accepted);
                         accepted
                     }
@@ -128,6 +131,13 @@ impl Store {
                     }
                 },
             ),
+            refusals: Group::start("refusals", 1, group::nothing_in_common, {
+                let relaxed = relaxed.clone();
+                move |batch| {
+                    let relaxed = relaxed.clone();
+                    async move { audit_log::record(&relaxed, &batch).await }
+                }
+            }),
             credentials: Group::start("credentials", 2, group::nothing_in_common, {
                 let reader = reader.clone();
                 move |batch| {
@@ -188,6 +198,7 @@ impl Store {
     pub async fn close(self) -> Result<(), StoreError> {
         drop(self.intents);
         drop(self.writes);
+        drop(self.refusals);
         drop(self.credentials);
         drop(self.resources);
         drop(self.uses);

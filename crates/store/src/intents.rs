@@ -1,7 +1,20 @@
-//! Committing intents: the resource, its process and its change record in one transaction.
+//! Committing intents: the resource, its process, its change record and what is attached, in one
+//! transaction.
+//!
+//! ```text
+//!   keep answers                one statement, if there are any: who was first under each key
+//!   lock resources              one statement, if any exist already or have a quota
+//!   check each intent           in memory: version, quota
+//!   write what passed           one statement
+//! ```
+//!
+//! Whether a project has a quota is asked in the last statement, so that projects without one cost no
+//! journey. If one turns out to have a quota that was not known of, everything is taken back and done
+//! again with the project locked (`quotas`).
 
 use std::collections::{BTreeSet, HashMap};
 
+use drover_domain::quota::QuotaRefusal;
 use drover_domain::resource::Version;
 use drover_domain::write::Intent;
 use drover_domain::{Process, ProcessId, ResourceId};
@@ -11,10 +24,12 @@ use sea_orm::{
     QuerySelect,
 };
 
+use crate::attached::{self, Submitted};
 use crate::changes::{Labels, Passing};
 use crate::dialect::Together;
 use crate::entities::{process, resource};
-use crate::{StoreError, changes, dialect};
+use crate::quotas::{KnownQuotas, Quotas};
+use crate::{StoreError, changes, dialect, quotas};
 
 /// What became of an intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,59 +41,102 @@ pub enum Accepted {
     },
     /// The resource was written since it was read, or is gone: read it again and decide anew.
     VersionMoved,
+    /// An answer was kept under its key already. It changed nothing.
+    Repeated,
+    /// The project may not have the container. It changed nothing.
+    OverQuota(QuotaRefusal),
 }
 
 /// Commits intents for different resources in one transaction, each with its own outcome.
 pub(crate) async fn accept(
     database: &DatabaseConnection,
-    intents: &[Intent],
+    submitted: &[Submitted],
+    known: &KnownQuotas,
 ) -> Result<Vec<Accepted>, StoreError> {
-    let transaction = dialect::begin(database).await?;
-    let outcomes = accept_within(&transaction, intents).await?;
-    transaction.commit().await?;
-    Ok(outcomes)
+    // Each round but the last learns of a quota, and the last one locks whatever may have one.
+    let mut locked = known.of(quotas::projects(submitted));
+    loop {
+        let transaction = dialect::begin(database).await?;
+        let (outcomes, unknown) = accept_within(&transaction, submitted, &locked).await?;
+        if unknown.is_empty() {
+            transaction.commit().await?;
+            return Ok(outcomes);
+        }
+        transaction.rollback().await?;
+        known.learn(&unknown);
+        locked.extend(unknown);
+    }
 }
 
-/// The same inside a transaction that has more to do.
+/// The same inside a transaction that has more to do. The projects that are given are locked; also
+/// tells which others have a quota, for which the transaction is to be taken back.
 pub(crate) async fn accept_within(
     transaction: &DatabaseTransaction,
-    intents: &[Intent],
-) -> Result<Vec<Accepted>, StoreError> {
-    let locked = lock_existing(transaction, intents).await?;
+    submitted: &[Submitted],
+    with_quota: &BTreeSet<Uuid>,
+) -> Result<(Vec<Accepted>, Vec<Uuid>), StoreError> {
+    let answers: Vec<_> = submitted
+        .iter()
+        .filter_map(|one| one.attached.answer.as_ref())
+        .collect();
+    let mut first = attached::first(transaction, &answers).await?;
+    let mut existing = existing(submitted);
+    existing.extend(with_quota);
+    let locked = changes::lock_with_labels(transaction, existing).await?;
+    let mut quotas = Quotas::read(transaction, with_quota).await?;
+
     let mut accepted = Vec::new();
-    let mut outcomes = Vec::with_capacity(intents.len());
-    for intent in intents {
+    let mut outcomes = Vec::with_capacity(submitted.len());
+    for one in submitted {
+        let Submitted { intent, attached } = one;
         let known = locked.get(&intent.resource.id).map(|(version, _)| *version);
-        let is_current = intent.expected.is_none() || known == intent.expected;
-        if is_current {
-            accepted.push(intent);
+        let is_first = attached
+            .answer
+            .as_ref()
+            .is_none_or(|answer| first.remove(&(answer.caller, answer.key.clone())));
+        let outcome = if !is_first {
+            Accepted::Repeated
+        } else if intent.expected.is_some() && known != intent.expected {
+            Accepted::VersionMoved
+        } else {
+            match quotas.admit(intent) {
+                Ok(()) => Accepted::Committed { superseded: None },
+                Err(refusal) => Accepted::OverQuota(refusal),
+            }
+        };
+        match (&outcome, &attached.answer) {
+            (Accepted::Committed { .. }, _) => accepted.push(one),
+            (Accepted::VersionMoved | Accepted::OverQuota(_), Some(answer)) => {
+                attached::take_back(transaction, answer).await?;
+            }
+            _ => {}
         }
-        outcomes.push(match is_current {
-            true => Accepted::Committed { superseded: None },
-            false => Accepted::VersionMoved,
-        });
+        outcomes.push(outcome);
     }
-    let superseded = supersede(transaction, &accepted).await?;
-    insert(transaction, &accepted, &locked).await?;
-    for (intent, outcome) in intents.iter().zip(&mut outcomes) {
+    let intents: Vec<&Intent> = accepted.iter().map(|one| &one.intent).collect();
+    let superseded = supersede(transaction, &intents).await?;
+    let mut together = write(transaction, &intents, &locked).await?;
+    let entries = accepted
+        .iter()
+        .filter_map(|one| one.attached.audit.as_ref());
+    attached::record(&mut together, entries).await?;
+    let unknown = quotas.run_and_find(together, &intents).await?;
+    for (one, outcome) in submitted.iter().zip(&mut outcomes) {
         if let Accepted::Committed { superseded: ended } = outcome {
-            *ended = superseded.get(&intent.process.id).copied();
+            *ended = superseded.get(&one.intent.process.id).copied();
         }
     }
-    Ok(outcomes)
+    Ok((outcomes, unknown))
 }
 
-/// Locks the resources that exist and are to change.
-async fn lock_existing(
-    transaction: &DatabaseTransaction,
-    intents: &[Intent],
-) -> Result<HashMap<ResourceId, (Version, Labels)>, StoreError> {
-    let existing: BTreeSet<Uuid> = intents
+/// The resources that exist and are to change.
+fn existing(submitted: &[Submitted]) -> BTreeSet<Uuid> {
+    submitted
         .iter()
+        .map(|one| &one.intent)
         .filter(|intent| intent.expected.is_some())
         .map(|intent| intent.resource.id.uuid())
-        .collect();
-    changes::lock_with_labels(transaction, existing).await
+        .collect()
 }
 
 /// Locks resources in the order of their ids and tells their versions.
@@ -157,9 +215,15 @@ pub(crate) async fn insert(
     intents: &[&Intent],
     before: &HashMap<ResourceId, (Version, Labels)>,
 ) -> Result<(), StoreError> {
-    if intents.is_empty() {
-        return Ok(());
-    }
+    Ok(write(transaction, intents, before).await?.run().await?)
+}
+
+/// The same, to be written together with more.
+async fn write<'a>(
+    transaction: &'a DatabaseTransaction,
+    intents: &[&Intent],
+    before: &HashMap<ResourceId, (Version, Labels)>,
+) -> Result<Together<'a>, StoreError> {
     let (mut new, mut changed) = (Vec::new(), Vec::new());
     for intent in intents {
         let row = resource::Model::active(&intent.resource)?;
@@ -184,5 +248,5 @@ pub(crate) async fn insert(
         ..Passing::of(&intent.resource, &intent.passed)
     });
     changes::append(&mut together, passing).await?;
-    Ok(together.run().await?)
+    Ok(together)
 }

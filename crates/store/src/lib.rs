@@ -21,6 +21,8 @@
 
 mod accounts;
 mod api_keys;
+mod attached;
+mod audit_log;
 mod cancellations;
 mod census;
 mod changes;
@@ -42,22 +44,26 @@ mod logins;
 mod passwords;
 mod processes;
 mod projects;
+mod quotas;
 mod registration;
 mod removals;
 mod reservations;
 mod resources;
 mod retention;
 mod sessions;
+mod settings;
 mod tally;
 mod writes;
 
 use drover_domain::ResourceId;
-use drover_domain::write::{Intent, ProcessWrite, Written};
+use drover_domain::write::{ProcessWrite, Written};
 use sea_orm::DatabaseConnection;
 use sea_orm::entity::prelude::Uuid;
 
 pub use accounts::AccountError;
 pub use api_keys::{KeyError, NewKey};
+pub use attached::{Attached, AuditEntry, KeptAnswer, Mutated, Submitted};
+pub use audit_log::AuditFilter;
 pub use census::Census;
 pub use changes::{Change, ChangeFilter, Labels, Position, UnknownPosition};
 pub use claims::{Claim, Claimed, Ready, WOKEN_AT_ONCE};
@@ -76,6 +82,7 @@ pub use projects::ProjectRemoval;
 pub use registration::{Registered, Registering, RegistrationError};
 pub use resources::ResourceFilter;
 pub use sessions::{Session, SessionText};
+pub use settings::StoredSetting;
 
 use credentials::Uses;
 use entities::credential;
@@ -94,8 +101,9 @@ pub struct Store {
     relaxed: DatabaseConnection,
     /// Everything else.
     reader: DatabaseConnection,
-    intents: Group<Intent, Accepted>,
+    intents: Group<Submitted, Accepted>,
     writes: Group<ProcessWrite, Written>,
+    refusals: Group<AuditEntry, ()>,
     credentials: Group<Uuid, Option<credential::Model>>,
     resources: Group<ResourceId, Option<Read>>,
     uses: Uses,
@@ -109,13 +117,14 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Commits an intent, together with others that arrive at the same time.
+    /// Commits an intent and what is attached to it, together with others that arrive at the same
+    /// time. An intent by itself is one that no request asked for: nothing is attached to it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the database cannot be reached: the intent was not
     /// committed, but for one case that nobody can tell apart, a connection lost during the commit.
-    pub async fn accept(&self, intent: Intent) -> Result<Accepted, StoreError> {
-        self.intents.submit(intent).await
+    pub async fn accept(&self, submitted: impl Into<Submitted>) -> Result<Accepted, StoreError> {
+        self.intents.submit(submitted.into()).await
     }
 
     /// Commits what the owner of a process wants written, together with others.

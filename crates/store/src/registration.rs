@@ -1,5 +1,7 @@
 //! Registering agents: the token, the agent, its host and its credential in one transaction.
 
+use std::collections::BTreeSet;
+
 use drover_domain::resource::{Capacity, Details};
 use drover_domain::write::{Intent, Passed};
 use drover_domain::{Resource, ResourceId, ResourceType, Role, Timestamp};
@@ -86,7 +88,8 @@ impl Store {
             None => {
                 let (agent, host) = (asked.agent.resource.id, asked.host.resource.id);
                 use_token(&transaction, token, asked.now).await?;
-                intents::accept_within(&transaction, &[asked.agent, asked.host]).await?;
+                let intents = [asked.agent.into(), asked.host.into()];
+                intents::accept_within(&transaction, &intents, &BTreeSet::new()).await?;
                 hosts::write_capacity(&transaction, host, asked.capacity).await?;
                 let row = agent_key::Model {
                     hash,

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOr
 use crate::changes::Passing;
 use crate::dialect::Together;
 use crate::entities::{Direct, resource};
-use crate::{Store, StoreError, changes, dialect};
+use crate::{Attached, Mutated, Store, StoreError, changes, dialect};
 
 /// Which resources to list, oldest first.
 #[derive(Clone, Debug)]
@@ -160,12 +160,16 @@ impl Store {
             .collect()
     }
 
-    /// Inserts a resource that needs no work to exist.
+    /// Inserts a resource that needs no work to exist, and writes down what is attached.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn insert(&self, new: &Resource) -> Result<(), StoreError> {
+    pub async fn insert(&self, new: &Resource, attached: Attached) -> Result<Mutated, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
+        if !attached.write(&transaction).await? {
+            transaction.rollback().await?;
+            return Ok(Mutated::Repeated);
+        }
         resource::Entity::insert(resource::Model::active(new)?)
             .exec_without_returning(&transaction)
             .await?;
@@ -176,25 +180,35 @@ impl Store {
         let mut together = Together::begin(&transaction);
         changes::append(&mut together, [Passing::of(new, &passed)].into_iter()).await?;
         together.run().await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(Mutated::Done)
     }
 
-    /// Rewrites a resource outside of any process, if it still has the version that was read.
-    /// False if it has not.
+    /// Rewrites a resource outside of any process, if it still has the version that was read, and
+    /// writes down what is attached.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn rewrite(&self, changed: &Resource, expected: Version) -> Result<bool, StoreError> {
+    pub async fn rewrite(
+        &self,
+        changed: &Resource,
+        expected: Version,
+        attached: Attached,
+    ) -> Result<Mutated, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
+        if !attached.write(&transaction).await? {
+            transaction.rollback().await?;
+            return Ok(Mutated::Repeated);
+        }
         let ids = [changed.id.uuid()].into();
         let mut locked = changes::lock_with_labels(&transaction, ids).await?;
         let Some((version, labels_before)) = locked.remove(&changed.id) else {
             transaction.rollback().await?;
-            return Ok(false);
+            return Ok(Mutated::Moved);
         };
         if version != expected {
             transaction.rollback().await?;
-            return Ok(false);
+            return Ok(Mutated::Moved);
         }
         let rows = vec![resource::Model::active(changed)?];
         let mut together = Together::begin(&transaction);
@@ -212,6 +226,6 @@ impl Store {
         changes::append(&mut together, [passing].into_iter()).await?;
         together.run().await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Mutated::Done)
     }
 }

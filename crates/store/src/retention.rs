@@ -1,18 +1,19 @@
-//! Forgetting: finished processes and change records are kept for a while and then deleted, oldest
-//! first and a few at a time, so that no other transaction waits for it.
+//! Forgetting: finished processes, change records, audit rows and kept answers are kept for a while
+//! and then deleted, oldest first and a few at a time, so that no other transaction waits for it.
 //!
 //! How far the change log has been forgotten is written down with each deletion: a reader that
 //! comes back with an older position has missed something and must be told so.
 
 use drover_domain::Timestamp;
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect,
 };
 
-use crate::entities::{change, counter, process};
+use crate::entities::{audit, change, counter, kept_answer, process};
+use crate::fresh::first_audit_id;
 use crate::{Position, Store, StoreError, dialect};
 
 const FORGOTTEN_TRANSACTION: &str = "forgottenTransaction";
@@ -88,6 +89,57 @@ impl Store {
         }
         transaction.commit().await?;
         Ok(deleted.rows_affected)
+    }
+
+    /// Deletes audit rows from before a moment, oldest first, at most `limit`, and tells how many
+    /// there were.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forget_audit(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        let ids: Vec<Uuid> = audit::Entity::find()
+            .select_only()
+            .column(audit::Column::Id)
+            .filter(audit::Column::Id.lt(first_audit_id(before)))
+            .order_by_asc(audit::Column::Id)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let old = dialect::is_one_of(self.writer.get_database_backend(), audit::Column::Id, ids);
+        let deleted = audit::Entity::delete_many().filter(old);
+        Ok(deleted.exec(&self.writer).await?.rows_affected)
+    }
+
+    /// Deletes answers that were kept before a moment, oldest first, at most `limit`, and tells how
+    /// many there were. Their keys are free again.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn forget_answers(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
+        use kept_answer::Column;
+        let is_old = Column::CreatedAt.lt(before.millis());
+        let keys: Vec<(Uuid, String)> = kept_answer::Entity::find()
+            .select_only()
+            .columns([Column::Caller, Column::Key])
+            .filter(is_old.clone())
+            .order_by_asc(Column::CreatedAt)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let key = Expr::tuple([Expr::col(Column::Caller), Expr::col(Column::Key)]);
+        let deleted = kept_answer::Entity::delete_many()
+            .filter(key.in_tuples(keys))
+            // Deleted by somebody else, and kept anew under the same key since.
+            .filter(is_old);
+        Ok(deleted.exec(&self.writer).await?.rows_affected)
     }
 
     /// The last position that was forgotten. Whoever has read less has missed something.

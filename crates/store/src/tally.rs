@@ -3,11 +3,11 @@
 //! Rows are counted from what was committed, and not by the database: what a batch writes follows
 //! from its items and their outcomes.
 
-use drover_domain::write::{Intent, Passed, ProcessWrite, Written};
+use drover_domain::write::{Passed, ProcessWrite, Written};
 use drover_metrics::CounterHandle;
 use drover_metrics::table::{STORE_ITEMS, STORE_ROWS, STORE_TRANSACTIONS};
 
-use crate::{Accepted, StoreError};
+use crate::{Accepted, StoreError, Submitted};
 
 /// What is counted of one group.
 #[derive(Clone)]
@@ -95,7 +95,7 @@ impl Rows {
     }
 }
 
-impl Item for Intent {
+impl Item for Submitted {
     type Outcome = Accepted;
 
     fn written(&self, outcome: &Accepted) -> Result<Rows, &'static str> {
@@ -103,9 +103,11 @@ impl Item for Intent {
             Accepted::Committed { superseded } => Ok(Rows {
                 resources: 1,
                 processes: 1 + u64::from(superseded.is_some()),
-                changes: records(&self.passed),
+                changes: records(&self.intent.passed),
             }),
             Accepted::VersionMoved => Err("version_moved"),
+            Accepted::Repeated => Err("repeated"),
+            Accepted::OverQuota(_) => Err("over_quota"),
         }
     }
 }

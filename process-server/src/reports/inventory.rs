@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use drover_domain::resource::{Details, HostFacts};
 use drover_domain::{Resource, ResourceId, ResourceType, State};
 use drover_proto::v1::{Inventory, SeenContainer, seen_container};
-use drover_store::ResourceFilter;
+use drover_store::{Attached, ResourceFilter};
 
 use super::settle::{SettleError, Settler};
 
@@ -66,7 +66,9 @@ impl Settler {
         let expected = resource.version;
         resource.version += 1;
         resource.updated = self.parts.clock.now();
-        if self.parts.store.rewrite(&resource, expected).await? {
+        let attached = Attached::nothing();
+        let rewritten = self.parts.store.rewrite(&resource, expected, attached);
+        if rewritten.await?.is_done() {
             self.parts.store.set_capacity(host, capacity).await?;
         }
         Ok(())

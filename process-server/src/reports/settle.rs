@@ -11,7 +11,7 @@ use drover_proto::Malformed;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 use drover_proto::v1::{InspectContainer, RemoveContainer, SeenContainer, seen_container};
-use drover_store::StoreError;
+use drover_store::{Attached, StoreError};
 
 use crate::Parts;
 use crate::agents::{Answer, Order};
@@ -100,7 +100,9 @@ impl Settler {
                     %state,
                     "the container ended by itself"
                 );
-                let is_written = self.parts.store.rewrite(&moved, expected).await?;
+                let attached = Attached::nothing();
+                let rewritten = self.parts.store.rewrite(&moved, expected, attached);
+                let is_written = rewritten.await?.is_done();
                 if is_written {
                     self.runner.announcer.changed().await;
                 }

@@ -10,7 +10,7 @@ use drover_domain::process::Cause;
 use drover_domain::resource::{ContainerSpec, ContainerStatus, Details, Port, ResourceLimits};
 use drover_domain::write::{Asked, Intent};
 use drover_domain::{Phase, ProcessId, Resource, ResourceId, ResourceType, State};
-use drover_store::{Accepted, ProcessFilter, Store, StoreError};
+use drover_store::{Accepted, Attached, ProcessFilter, Store, StoreError};
 
 use crate::kernel::Kernel;
 
@@ -196,8 +196,11 @@ impl Clients {
     async fn commit(&self, name: &str, intent: Intent, event: &str) -> Result<bool, StoreError> {
         let process = self.kernel.name('p', intent.process.id.uuid());
         let superseded = match self.store.accept(intent.clone()).await? {
-            Accepted::VersionMoved => return Ok(false),
             Accepted::Committed { superseded } => superseded,
+            // Nothing is attached here, and nothing has a quota.
+            Accepted::VersionMoved | Accepted::Repeated | Accepted::OverQuota(_) => {
+                return Ok(false);
+            }
         };
         let instead = superseded.map_or_else(String::new, |old| format!(" instead of {old}"));
         self.kernel
@@ -224,7 +227,8 @@ impl Clients {
                 return Ok(());
             };
             self.kernel.pass().await;
-            if self.store.cancel(&cancellation).await? {
+            let cancelled = self.store.cancel(&cancellation, Attached::nothing());
+            if cancelled.await?.is_done() {
                 self.kernel.log(
                     name,
                     format!(
@@ -236,6 +240,11 @@ impl Clients {
             }
         }
         Ok(())
+    }
+
+    async fn hurry(&self, id: ProcessId) -> Result<bool, StoreError> {
+        let (now, attached) = (self.kernel.now(), Attached::nothing());
+        Ok(self.store.hurry(id, now, attached).await?.is_done())
     }
 
     async fn retry(&self, name: &str, id: ResourceId) -> Result<(), StoreError> {
@@ -255,7 +264,7 @@ impl Clients {
             Phase::Failed | Phase::Canceled => {
                 self.change(name, id, process.request, process.force).await
             }
-            Phase::Waiting if self.store.hurry(process.id, self.kernel.now()).await? => {
+            Phase::Waiting if self.hurry(process.id).await? => {
                 self.kernel.log(name, format!("hurries {}", process.id));
                 self.announcer
                     .ready(process.id, process.resource, process.priority)

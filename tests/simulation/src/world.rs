@@ -11,7 +11,7 @@ use drover_domain::{Resource, ResourceId, State};
 use drover_process_server::by_hand::ByHand;
 use drover_proto::name;
 use drover_proto::v1::Envelope;
-use drover_store::{Store, StoreOptions};
+use drover_store::{Attached, Store, StoreOptions};
 use tempfile::TempDir;
 
 use crate::agents::Agents;
@@ -183,7 +183,7 @@ async fn add_host(kernel: &Kernel, store: &Store, id: ResourceId) -> anyhow::Res
         status: Box::new(HostStatus { facts, error: None }),
     };
     let host = Resource::new(id, label, State::Active, details, kernel.now());
-    store.insert(&host).await?;
+    store.insert(&host, Attached::nothing()).await?;
     store.set_capacity(id, capacity).await?;
     Ok(())
 }

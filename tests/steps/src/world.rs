@@ -11,7 +11,7 @@ use drover_domain::{Resource, ResourceType, Role, State};
 use drover_locks::MemoryLocks;
 use drover_process_server::{Options, Parts, Server, SystemChance};
 use drover_store::clock::{Clock, SystemClock};
-use drover_store::{CredentialKind, ResourceFilter, Store, StoreOptions, fresh};
+use drover_store::{Attached, CredentialKind, ResourceFilter, Store, StoreOptions, fresh};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -159,7 +159,7 @@ async fn registration_token(store: &Store, clock: &dyn Clock) -> anyhow::Result<
         status: RegistrationTokenStatus::default(),
     };
     let token = Resource::new(fresh::resource_id(), "test", State::Active, details, now);
-    store.insert(&token).await?;
+    store.insert(&token, Attached::nothing()).await?;
     let kind = CredentialKind::RegistrationToken;
     Ok(store
         .issue(kind, Some(token.id), Role::Agent, now)

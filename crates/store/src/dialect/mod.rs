@@ -9,10 +9,12 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
+mod quotas;
 mod rows;
 mod selecting;
 
-pub(crate) use rows::{Together, insert, is_one_of, rewrite};
+pub(crate) use quotas::{run_and_find_quotas, usage};
+pub(crate) use rows::{Together, insert, insert_unless_there, is_one_of, rewrite};
 pub(crate) use selecting::{Inside, inside, matches, meets};
 
 use crate::Position;

@@ -14,7 +14,8 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr,
-    EntityTrait, Iden, Iterable, PrimaryKeyToColumn, Statement, Value,
+    EntityTrait, Iden, IntoActiveModel, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait, Statement,
+    Value,
 };
 
 /// Stands for NULL in an array of texts. The API takes no such character.
@@ -69,13 +70,51 @@ where
     together.run().await
 }
 
+/// Inserts those of some rows whose keys are not there yet, and gives the keys of these. A key that
+/// another transaction has inserted is waited for. All of the rows set the same columns.
+pub(crate) async fn insert_unless_there<E>(
+    transaction: &DatabaseTransaction,
+    rows: Vec<E::ActiveModel>,
+) -> Result<Vec<PrimaryKeyOf<E>>, DbErr>
+where
+    E: EntityTrait,
+    E::ActiveModel: Send,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+{
+    if transaction.get_database_backend() != DatabaseBackend::Postgres {
+        let unless_there = OnConflict::new().do_nothing().to_owned();
+        return E::insert_many(rows)
+            .on_conflict(unless_there)
+            .exec_with_returning_keys(transaction)
+            .await;
+    }
+    let columns = set_columns::<E>(&rows);
+    let mut text = insertion::<E>(&columns, 0);
+    text.push_str(" ON CONFLICT DO NOTHING RETURNING ");
+    let key: Vec<E::Column> = E::PrimaryKey::iter()
+        .map(PrimaryKeyToColumn::into_column)
+        .collect();
+    list(&mut text, &key, quoted);
+    let mut together = Together::begin(transaction);
+    together.push::<E>(text, &columns, rows)?;
+    let Some(statement) = together.statement() else {
+        return Ok(Vec::new());
+    };
+    let rows = transaction.query_all_raw(statement).await?;
+    rows.iter()
+        .map(sea_orm::QueryResult::try_get_many_by_index)
+        .collect()
+}
+
+type PrimaryKeyOf<E> = <<E as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType;
+
 /// Inserts and rewrites of several tables that go to PostgreSQL in one statement: each is a part of
 /// its `WITH`, so that a transaction costs one journey for all of them. All parts see the tables as
 /// they were before, so no row may occur in two of them. On SQLite they run as they come.
 pub(crate) struct Together<'a> {
     transaction: &'a DatabaseTransaction,
-    parts: Vec<String>,
-    values: Vec<Value>,
+    pub(super) parts: Vec<String>,
+    pub(super) values: Vec<Value>,
 }
 
 impl<'a> Together<'a> {
@@ -107,14 +146,8 @@ impl<'a> Together<'a> {
                 .await?;
             return Ok(());
         }
-        let columns: Vec<E::Column> = E::Column::iter()
-            .filter(|column| rows.iter().any(|row| !row.get(*column).is_not_set()))
-            .collect();
-        let mut text = format!("INSERT INTO {} (", quoted_name(E::default().table_name()));
-        list(&mut text, &columns, quoted);
-        text.push_str(") SELECT ");
-        list(&mut text, &columns, read_back);
-        push_unnest(&mut text, &columns, self.values.len());
+        let columns = set_columns::<E>(&rows);
+        let text = insertion::<E>(&columns, self.values.len());
         self.push::<E>(text, &columns, rows)
     }
 
@@ -161,10 +194,17 @@ impl<'a> Together<'a> {
 
     /// Has all of it written.
     pub(crate) async fn run(self) -> Result<(), DbErr> {
+        let transaction = self.transaction;
+        if let Some(statement) = self.statement() {
+            transaction.execute_raw(statement).await?;
+        }
+        Ok(())
+    }
+
+    /// All of it as one statement, whose last part answers; none if there is nothing left to do.
+    pub(super) fn statement(self) -> Option<Statement> {
         let mut parts = self.parts;
-        let Some(last) = parts.pop() else {
-            return Ok(());
-        };
+        let last = parts.pop()?;
         let mut text = String::new();
         for (number, part) in parts.iter().enumerate() {
             let joined = if number == 0 { "WITH" } else { "," };
@@ -172,9 +212,7 @@ impl<'a> Together<'a> {
         }
         text.push_str(&last);
         let backend = DatabaseBackend::Postgres;
-        let statement = Statement::from_sql_and_values(backend, text, self.values);
-        self.transaction.execute_raw(statement).await?;
-        Ok(())
+        Some(Statement::from_sql_and_values(backend, text, self.values))
     }
 
     fn push<E>(
@@ -204,6 +242,23 @@ impl<'a> Together<'a> {
         self.parts.push(text);
         Ok(())
     }
+}
+
+/// The columns that rows set, which all of them do.
+fn set_columns<E: EntityTrait>(rows: &[E::ActiveModel]) -> Vec<E::Column> {
+    E::Column::iter()
+        .filter(|column| rows.iter().any(|row| !row.get(*column).is_not_set()))
+        .collect()
+}
+
+/// An insert of rows out of arrays, with parameters after the first `given`.
+fn insertion<E: EntityTrait>(columns: &[E::Column], given: usize) -> String {
+    let mut text = format!("INSERT INTO {} (", quoted_name(E::default().table_name()));
+    list(&mut text, columns, quoted);
+    text.push_str(") SELECT ");
+    list(&mut text, columns, read_back);
+    push_unnest(&mut text, columns, given);
+    text
 }
 
 /// ` FROM UNNEST($1::uuid[], …) AS t ("id", …)`, with parameters after the first `given`.

@@ -6,18 +6,21 @@
 )]
 
 pub(crate) mod agent_key;
+pub(crate) mod audit;
 pub(crate) mod change;
 pub(crate) mod counter;
 pub(crate) mod credential;
 mod direct;
 pub(crate) mod host_port;
 pub(crate) mod host_room;
+pub(crate) mod kept_answer;
 pub(crate) mod login;
 pub(crate) mod password;
 pub(crate) mod process;
 pub(crate) mod reservation;
 pub(crate) mod resource;
 pub(crate) mod session;
+pub(crate) mod setting;
 
 pub(crate) use direct::Direct;
 

@@ -180,7 +180,7 @@ async fn a_project_with_containers_is_not_removed(world: World) {
     let project = world.project("one").await;
     let mut inside = container("inside");
     inside.project = Some(project);
-    world.store.insert(&inside).await.unwrap();
+    world.insert(&inside).await;
     let outcome = world.store.remove_project(project, at(1)).await.unwrap();
     assert!(matches!(outcome, ProjectRemoval::InUse));
     let gone = Resource {
@@ -189,7 +189,7 @@ async fn a_project_with_containers_is_not_removed(world: World) {
         version: 1,
         ..inside
     };
-    assert!(world.store.rewrite(&gone, 0).await.unwrap());
+    assert!(world.rewrite(&gone, 0).await);
     let outcome = world.store.remove_project(project, at(1)).await.unwrap();
     assert!(matches!(outcome, ProjectRemoval::Removed(_)));
     let outcome = world.store.remove_project(project, at(2)).await.unwrap();

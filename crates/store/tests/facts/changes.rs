@@ -164,11 +164,11 @@ async fn only_changes_of_one_resource_or_one_project_are_read(world: World) {
 async fn a_resource_that_is_written_outside_of_processes_is_in_the_log(world: World) {
     let mut resource = host("host");
     resource.version = 1;
-    world.store.insert(&resource).await.unwrap();
+    world.insert(&resource).await;
     resource.description = "seen".to_owned();
     resource.version = 2;
     resource.updated = at(1);
-    assert!(world.store.rewrite(&resource, 1).await.unwrap());
+    assert!(world.rewrite(&resource, 1).await);
     let seen = all(&world.store).await;
     let seen: Vec<_> = seen.iter().map(|one| (one.version, one.at)).collect();
     assert_eq!(seen, [(1, NOW), (2, at(1))]);
@@ -178,14 +178,14 @@ async fn a_resource_that_is_written_outside_of_processes_is_in_the_log(world: Wo
 async fn a_rewrite_over_a_moved_version_changes_nothing(world: World) {
     let mut resource = host("host");
     resource.version = 5;
-    world.store.insert(&resource).await.unwrap();
+    world.insert(&resource).await;
     let before = world.rows().await;
     resource.version = 6;
     for wrong in [4, 6] {
-        assert!(!world.store.rewrite(&resource, wrong).await.unwrap());
+        assert!(!world.rewrite(&resource, wrong).await);
     }
     let never_there = host("never-there");
-    assert!(!world.store.rewrite(&never_there, 0).await.unwrap());
+    assert!(!world.rewrite(&never_there, 0).await);
     assert_eq!(world.rows().await, before);
 }
 
@@ -280,7 +280,7 @@ async fn a_record_bears_the_labels_of_its_moment_and_those_that_it_changed(world
         let expected = now.version;
         now.labels = changed;
         now.version += 1;
-        assert!(world.store.rewrite(&now, expected).await.unwrap());
+        assert!(world.rewrite(&now, expected).await);
     }
     now.labels = labels("z");
     now.state = State::Running;

@@ -151,6 +151,7 @@ async fn assert_one_winner(world: &World, intents: &[Intent], outcomes: Vec<Acce
                 assert_eq!(row, intent.resource);
             }
             Accepted::VersionMoved => assert_eq!(process, None, "a loser leaves no process"),
+            other => panic!("{other:?}"),
         }
     }
     assert_eq!(winners.len(), 1, "one of {} wins", intents.len());

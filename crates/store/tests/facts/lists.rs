@@ -52,7 +52,7 @@ async fn names(world: &World, query: &[(&str, &str)]) -> Vec<String> {
 }
 
 async fn insert(world: &World, resource: Resource) -> ResourceId {
-    world.store.insert(&resource).await.unwrap();
+    world.insert(&resource).await;
     resource.id
 }
 
@@ -354,7 +354,7 @@ impl Others {
             resource.state = State::Removed;
             resource.version += 1;
             let expected = resource.version - 1;
-            assert!(world.store.rewrite(&resource, expected).await.unwrap());
+            assert!(world.rewrite(&resource, expected).await);
         }
     }
 }

@@ -37,6 +37,8 @@ macro_rules! facts {
 
 mod accounts;
 mod api_keys;
+mod attached;
+mod audit_log;
 mod census;
 mod changes;
 mod children;
@@ -47,10 +49,12 @@ mod intents;
 mod lists;
 mod logins;
 mod outages;
+mod quotas;
 mod reading;
 mod registration;
 mod reservations;
 mod retention;
 mod schema;
+mod settings;
 mod support;
 mod writes;

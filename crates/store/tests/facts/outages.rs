@@ -7,8 +7,8 @@ use drover_domain::{Fence, ResourceType, Role};
 use drover_scenarios::postgres::Postgres;
 use drover_scenarios::until::until;
 use drover_store::{
-    ChangeFilter, Claim, Claimed, CredentialKind, Position, ResourceFilter, Store, StoreError,
-    StoreOptions, fresh,
+    Attached, ChangeFilter, Claim, Claimed, CredentialKind, Position, ResourceFilter, Store,
+    StoreError, StoreOptions, fresh,
 };
 use futures::future::{BoxFuture, FutureExt, join_all};
 use tokio::time::{sleep, timeout};
@@ -83,7 +83,13 @@ async fn call(store: &Store) -> Vec<(&'static str, Result<(), StoreError>)> {
             "candidates",
             store.candidates().map(|it| it.map(drop)).boxed(),
         ),
-        ("insert", store.insert(&insert).boxed()),
+        (
+            "insert",
+            store
+                .insert(&insert, Attached::nothing())
+                .map(|it| it.map(drop))
+                .boxed(),
+        ),
         ("is ready", store.is_ready().map(|it| it.map(drop)).boxed()),
     ];
     let calls = calls

@@ -37,13 +37,13 @@ async fn listed(world: &World, filter: &ResourceFilter) -> Vec<ResourceId> {
 }
 
 async fn insert(world: &World, resource: Resource) -> ResourceId {
-    world.store.insert(&resource).await.unwrap();
+    world.insert(&resource).await;
     resource.id
 }
 
 async fn a_resource_is_found_by_its_type_and_id_only(world: World) {
     let resource = host("host");
-    world.store.insert(&resource).await.unwrap();
+    world.insert(&resource).await;
     let find = async |resource_type, id| world.store.resource(resource_type, id).await.unwrap();
     let id = resource.id;
     assert_eq!(find(ResourceType::Host, id).await, Some(resource));

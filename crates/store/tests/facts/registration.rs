@@ -33,7 +33,7 @@ async fn a_token(world: &World, spec: RegistrationTokenSpec) -> (Resource, Strin
     let details = Details::RegistrationToken { spec, status };
     let mut token = resource("token", State::Active, details);
     token.version = 1;
-    world.store.insert(&token).await.unwrap();
+    world.insert(&token).await;
     let kind = CredentialKind::RegistrationToken;
     let issued = world
         .store
@@ -174,7 +174,7 @@ async fn a_token_that_is_unknown_or_removed_admits_nobody(world: World) {
     token.removed = Some(NOW);
     token.state = State::Removed;
     token.version = 2;
-    assert!(world.store.rewrite(&token, 1).await.unwrap());
+    assert!(world.rewrite(&token, 1).await);
     let removed = register(&world.store, &text, "key").await;
     assert!(
         matches!(removed, Err(RegistrationError::Token)),
@@ -240,7 +240,7 @@ async fn the_key_of_a_removed_host_is_refused(world: World) {
     host.removed = Some(NOW);
     host.state = State::Removed;
     host.version += 1;
-    assert!(world.store.rewrite(&host, host.version - 1).await.unwrap());
+    assert!(world.rewrite(&host, host.version - 1).await);
     let before = world.rows().await;
     let refused = register(&world.store, &token, "key").await;
     assert!(

@@ -30,7 +30,7 @@ const ROOM: Capacity = Capacity {
 
 async fn a_host_with_room(world: &World) -> Resource {
     let host = host("host");
-    world.store.insert(&host).await.unwrap();
+    world.insert(&host).await;
     world.store.set_capacity(host.id, ROOM).await.unwrap();
     host
 }

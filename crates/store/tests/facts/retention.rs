@@ -1,19 +1,27 @@
 //! Forgetting: what is old goes, what is not stays, and nobody is fooled by it.
 
-use drover_domain::engine::cancel;
-use drover_store::{ChangeFilter, Position};
+use drover_domain::engine::{Cancellation, cancel};
+use drover_store::{Attached, ChangeFilter, Position, Submitted, fresh};
 
-use crate::support::{NOW, World, at};
+use super::attached;
+use crate::support::{NOW, World, at, container, to_create};
 
 facts! {
     finished_processes_go_after_a_while_and_unfinished_ones_never,
     old_changes_go_oldest_first_and_it_is_known_how_far,
+    old_audit_rows_and_answers_go_and_new_ones_stay,
     nothing_is_forgotten_that_is_not_old,
     a_process_is_cancelled_once,
     a_cancellation_that_comes_after_a_claim_is_decided_anew,
 }
 
 const LATER: i64 = 1_000;
+
+/// Whether a cancellation was committed.
+async fn cancel_in(world: &World, cancellation: &Cancellation) -> bool {
+    let cancelled = world.store.cancel(cancellation, Attached::nothing());
+    cancelled.await.unwrap().is_done()
+}
 
 async fn finished_processes_go_after_a_while_and_unfinished_ones_never(world: World) {
     let resource = world.settled("done").await;
@@ -60,6 +68,36 @@ async fn old_changes_go_oldest_first_and_it_is_known_how_far(world: World) {
     assert!(!new.is_empty());
 }
 
+async fn old_audit_rows_and_answers_go_and_new_ones_stay(world: World) {
+    let accept = async |number: i64| {
+        let mut entry = attached::entry("container.create");
+        entry.at = at(number);
+        entry.id = fresh::audit_id(at(number));
+        let mut answer = attached::answer(1, &format!("key-{number}"));
+        answer.created = at(number);
+        let attached = Attached {
+            audit: Some(entry),
+            answer: Some(answer),
+        };
+        let submitted = Submitted::new(to_create(container("one")), attached);
+        world.store.accept(submitted).await.unwrap();
+    };
+    for number in 0..5 {
+        accept(number).await;
+    }
+    let store = &world.store;
+    assert_eq!(store.forget_audit(at(4), 3).await.unwrap(), 3);
+    assert_eq!(store.forget_audit(at(4), 3).await.unwrap(), 1);
+    assert_eq!(store.forget_audit(at(4), 3).await.unwrap(), 0);
+    assert_eq!(store.forget_answers(at(4), 3).await.unwrap(), 3);
+    assert_eq!(store.forget_answers(at(4), 3).await.unwrap(), 1);
+    assert_eq!(store.forget_answers(at(4), 3).await.unwrap(), 0);
+    let rows = world.rows().await;
+    assert_eq!((rows["audit"].len(), rows["kept_answer"].len()), (1, 1));
+    // A key that was forgotten is free.
+    accept(0).await;
+}
+
 async fn nothing_is_forgotten_that_is_not_old(world: World) {
     world.settled("one").await;
     let rows = world.rows().await;
@@ -91,13 +129,13 @@ async fn a_process_is_cancelled_once(world: World) {
         .unwrap()
         .unwrap();
     let cancellation = cancel(&process, &resource, "by a test", NOW).unwrap();
-    assert!(world.store.cancel(&cancellation).await.unwrap());
+    assert!(cancel_in(&world, &cancellation).await);
     assert_eq!(world.process(process.id).await, cancellation.process);
     assert_eq!(
         world.resource(&resource).await,
         Some(cancellation.resource.clone())
     );
-    assert!(!world.store.cancel(&cancellation).await.unwrap());
+    assert!(!cancel_in(&world, &cancellation).await);
     assert!(world.claim(process.id, 9, NOW).await.is_none());
 }
 
@@ -112,8 +150,8 @@ async fn a_cancellation_that_comes_after_a_claim_is_decided_anew(world: World) {
     let too_early = cancel(&process, &resource, "by a test", NOW).unwrap();
     let claimed = world.claim(process.id, 5, NOW).await.unwrap();
     let rows = world.rows().await;
-    assert!(!world.store.cancel(&too_early).await.unwrap());
+    assert!(!cancel_in(&world, &too_early).await);
     assert_eq!(world.rows().await, rows);
     let in_time = cancel(&claimed.process, &claimed.resource, "by a test", NOW).unwrap();
-    assert!(world.store.cancel(&in_time).await.unwrap());
+    assert!(cancel_in(&world, &in_time).await);
 }

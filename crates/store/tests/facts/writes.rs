@@ -300,8 +300,7 @@ async fn what_a_person_changes_beside_a_process_stays_when_the_process_goes_on(w
     changed.name = "new name".to_owned();
     changed.labels.insert("team".to_owned(), "x".to_owned());
     changed.version += 1;
-    let rewritten = world.store.rewrite(&changed, owned.resource.version).await;
-    assert!(rewritten.unwrap());
+    assert!(world.rewrite(&changed, owned.resource.version).await);
     // The process, which knows nothing of it, is told to read the resource again.
     loop {
         let (write, next) = next_write(&owned, Outcome::done());
@@ -325,7 +324,6 @@ async fn what_a_person_changes_beside_a_process_stays_when_the_process_goes_on(w
     assert_eq!(settled.labels, changed.labels);
     assert!(settled.version > changed.version);
     // And the other way round: a change that knows nothing of the process is refused.
-    let rewritten = world.store.rewrite(&changed, changed.version - 1).await;
-    assert!(!rewritten.unwrap());
+    assert!(!world.rewrite(&changed, changed.version - 1).await);
     assert_eq!(world.resource(&changed).await.unwrap(), settled);
 }

@@ -3,6 +3,7 @@
 use drover_domain::engine::{Failure, Outcome};
 use drover_domain::resource::Details;
 use drover_domain::{ResourceId, ResourceType, State};
+use drover_store::Attached;
 
 use crate::steps::{Context, StepError};
 
@@ -44,7 +45,8 @@ async fn remove_row(context: Context<'_>, agent: ResourceId) -> Result<bool, Ste
         row.removed = Some(context.now);
         row.updated = context.now;
         row.version += 1;
-        if store.rewrite(&row, expected).await? {
+        let rewritten = store.rewrite(&row, expected, Attached::nothing());
+        if rewritten.await?.is_done() {
             return Ok(true);
         }
     }

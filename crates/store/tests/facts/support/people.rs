@@ -53,7 +53,7 @@ impl World {
     pub(crate) async fn project(&self, name: &str) -> ResourceId {
         let spec = ProjectSpec::default();
         let project = resource(name, State::Active, Details::Project { spec });
-        self.store.insert(&project).await.unwrap();
+        self.insert(&project).await;
         project.id
     }
 

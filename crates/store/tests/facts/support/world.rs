@@ -6,7 +6,7 @@ use drover_domain::engine::{Next, Outcome};
 use drover_domain::process::WaitsFor;
 use drover_domain::write::{Intent, ProcessWrite, Written};
 use drover_domain::{Fence, Process, ProcessId, Resource, Timestamp};
-use drover_store::{Accepted, Claim, Claimed, Store, StoreOptions, fresh};
+use drover_store::{Accepted, Attached, Claim, Claimed, Store, StoreOptions, fresh};
 
 use super::build::{LEASE, NOW, container, next_write, to_create};
 use super::database::{Database, Rows};
@@ -47,6 +47,18 @@ impl World {
         let accepted = self.store.accept(intent.clone()).await.unwrap();
         assert!(matches!(accepted, Accepted::Committed { .. }));
         intent
+    }
+
+    /// Inserts a resource, with nothing attached.
+    pub(crate) async fn insert(&self, resource: &Resource) {
+        let inserted = self.store.insert(resource, Attached::nothing()).await;
+        assert!(inserted.unwrap().is_done());
+    }
+
+    /// Rewrites a resource, with nothing attached. False if it has moved.
+    pub(crate) async fn rewrite(&self, resource: &Resource, expected: i64) -> bool {
+        let rewritten = self.store.rewrite(resource, expected, Attached::nothing());
+        rewritten.await.unwrap().is_done()
     }
 
     /// Commits a write that nothing speaks against.
