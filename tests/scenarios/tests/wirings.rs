@@ -39,4 +39,8 @@ in_both_wirings! {
     tokens on Simulated,
     command_line on Simulated,
     metrics on Simulated,
+    lists on Simulated,
+    bulk on Simulated,
+    conditional_requests on Simulated,
+    updates on Simulated,
 }

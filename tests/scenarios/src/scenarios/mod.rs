@@ -5,15 +5,19 @@
 //! installation that has done other work before, and leave containers behind, which the
 //! installation sweeps away.
 
+pub mod bulk;
 pub mod command_line;
+pub mod conditional_requests;
 pub mod failures;
 pub mod intents;
 pub mod lifecycle;
+pub mod lists;
 pub mod metrics;
 pub mod placement;
 pub mod processes;
 pub mod refusals;
 pub mod tokens;
+pub mod updates;
 
 use std::time::Duration;
 
