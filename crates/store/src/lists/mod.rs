@@ -18,7 +18,8 @@ use drover_domain::listing::{Listed, Selection};
 use drover_domain::{Process, Resource, ResourceType};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, EntityTrait, Order as Direction, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, DatabaseBackend, EntityTrait, FromQueryResult, Order as Direction, QueryFilter,
+    QueryOrder, QueryTrait, Select, Statement,
 };
 
 pub use marker::Marker;
@@ -50,9 +51,8 @@ impl Store {
     ) -> Result<Page<Resource>, StoreError> {
         use resource::Column;
         let backend = self.reader.get_database_backend();
-        let mut query = resource::Entity::find()
-            .filter(Column::ResourceType.eq(resource_type.as_str()))
-            .limit(limit.saturating_add(1));
+        let mut query =
+            resource::Entity::find().filter(Column::ResourceType.eq(resource_type.as_str()));
         if !selection.with_removed {
             query = query.filter(Column::RemovedAt.is_null());
         }
@@ -60,7 +60,8 @@ impl Store {
             query = query.filter(crate::dialect::meets(backend, requirement));
         }
         let query = in_order(selected(query, selection, backend), selection, after);
-        let rows = query.into_model::<Direct>().all(&self.reader).await?;
+        let rows = Direct::find_by_statement(first(query, backend, limit));
+        let rows = rows.all(&self.reader).await?;
         let items: Result<Vec<Resource>, StoreError> =
             rows.into_iter().map(|row| row.read).collect();
         Ok(page(items?, limit, |last| {
@@ -79,9 +80,10 @@ impl Store {
         limit: u64,
     ) -> Result<Page<Process>, StoreError> {
         let backend = self.reader.get_database_backend();
-        let query = process::Entity::find().limit(limit.saturating_add(1));
-        let query = in_order(selected(query, selection, backend), selection, after);
-        let rows = query.all(&self.reader).await?;
+        let query = selected(process::Entity::find(), selection, backend);
+        let query = in_order(query, selection, after);
+        let rows = process::Model::find_by_statement(first(query, backend, limit));
+        let rows = rows.all(&self.reader).await?;
         let items: Result<Vec<Process>, StoreError> =
             rows.into_iter().map(Process::try_from).collect();
         Ok(page(items?, limit, |last| {
@@ -93,7 +95,7 @@ impl Store {
 fn selected<E: Listable>(
     query: Select<E>,
     selection: &Selection,
-    backend: sea_orm::DatabaseBackend,
+    backend: DatabaseBackend,
 ) -> Select<E> {
     let conditions = selection.conditions.iter();
     conditions.fold(query, |query, asked| {
@@ -136,6 +138,16 @@ fn in_order<E: Listable>(
         false => query.order_by(by, direction.clone()),
     };
     query.order_by(id, direction)
+}
+
+/// The first rows of a query: one more than is asked for, which tells whether there is a next page. How
+/// many is written out: PostgreSQL, were it a parameter, could not plan the query once for all pages, and
+/// to plan it costs more than to run it.
+fn first<E: Listable>(query: Select<E>, backend: DatabaseBackend, limit: u64) -> Statement {
+    let mut statement = query.build(backend);
+    let text = format!(" LIMIT {}", limit.saturating_add(1));
+    statement.sql.push_str(&text);
+    statement
 }
 
 fn page<T>(mut items: Vec<T>, limit: u64, marker: impl FnOnce(&T) -> Marker) -> Page<T> {
