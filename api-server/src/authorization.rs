@@ -68,11 +68,20 @@ impl Caller {
 
     /// What the caller is to a resource; none if the resource does not exist for it.
     pub(crate) fn role_to(&self, resource: &Resource) -> Option<Role> {
-        let resource_type = resource.resource_type();
-        let role = match (&self.scope, resource_type, resource.project) {
+        self.role_to_one(resource.resource_type(), resource.id, resource.project)
+    }
+
+    /// The same, of what is known to be a resource.
+    pub(crate) fn role_to_one(
+        &self,
+        resource_type: ResourceType,
+        id: ResourceId,
+        project: Option<ResourceId>,
+    ) -> Option<Role> {
+        let role = match (&self.scope, resource_type, project) {
             (Scope::Everything, ..) => self.role,
-            (Scope::Agent(own), ..) => return (*own == resource.id).then_some(self.role),
-            (_, ResourceType::Project, _) => self.role_in(resource.id)?,
+            (Scope::Agent(own), ..) => return (*own == id).then_some(self.role),
+            (_, ResourceType::Project, _) => self.role_in(id)?,
             (_, _, Some(project)) => self.role_in(project)?,
             // What belongs to the installation is seen by whoever the type lets see it.
             (_, _, None) => self.role,
@@ -108,6 +117,11 @@ impl Caller {
                 Some(Condition::new(subject, test))
             }
         }
+    }
+
+    /// Whether everything exists for the caller.
+    pub(crate) fn sees_everything(&self) -> bool {
+        self.role == Role::Operator && self.scope == Scope::Everything
     }
 
     /// Passes a resource on if it exists for the caller.

@@ -36,6 +36,7 @@ mod schemas;
 mod serving;
 mod tokens;
 mod waiters;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +54,10 @@ use tokio_util::sync::CancellationToken;
 use openapi::Descriptions;
 use serving::Serving;
 use waiters::Waiters;
+use watch::Watches;
 
 pub use serving::{Limits, Tls, TlsError};
+pub use watch::WatchLimits;
 
 /// How an API server behaves.
 #[derive(Clone, Debug)]
@@ -63,8 +66,8 @@ pub struct Options {
     pub body_limit: usize,
     /// The longest that a client can have an answer held back.
     pub longest_wait: Duration,
-    /// The most watches at the same time.
-    pub watches: usize,
+    /// How many watch, and what is held for them.
+    pub watch: WatchLimits,
     /// How long new processes have.
     pub policies: Policies,
     /// The certificate of the API; plain HTTP if absent.
@@ -78,7 +81,7 @@ impl Default for Options {
         Self {
             body_limit: 1024 * 1024,
             longest_wait: Duration::from_secs(60),
-            watches: 1_000,
+            watch: WatchLimits::default(),
             policies: Policies::default(),
             tls: None,
             limits: Limits::default(),
@@ -111,7 +114,7 @@ pub(crate) struct Shared {
     pub(crate) descriptions: Descriptions,
     /// The project that there always is, once it was looked up: it is never removed.
     pub(crate) default_project: OnceCell<ResourceId>,
-    pub(crate) watches: Arc<tokio::sync::Semaphore>,
+    pub(crate) watches: Watches,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -140,7 +143,7 @@ impl Server {
         let described = openapi::describe(router::api);
         let shared = Arc::new(Shared {
             descriptions: Descriptions::of(&described.document),
-            watches: Arc::new(tokio::sync::Semaphore::new(options.watches)),
+            watches: Watches::new(options.watch.clone()),
             options,
             store: parts.store,
             announcer: Announcer::new(parts.bus.clone()),

@@ -33,6 +33,8 @@ kinds! {
     ROLE = FORBIDDEN, "role", "Not allowed";
     QUOTA_EXCEEDED = FORBIDDEN, "quota.exceeded", "Over the quota";
     NOT_FOUND = NOT_FOUND, "notFound", "Not found";
+    FOREIGN_ORIGIN = FORBIDDEN, "foreignOrigin", "Another site";
+    NOT_ACCEPTABLE = NOT_ACCEPTABLE, "notAcceptable", "No such form";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "methodNotAllowed", "Method not allowed";
     BODY_TOO_SLOW = REQUEST_TIMEOUT, "bodyTooSlow", "Body too slow";
     STATE = CONFLICT, "*.state", "Not in this state";

@@ -10,7 +10,6 @@ use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_
 use axum::extract::{FromRequestParts, Query};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use drover_domain::ResourceId;
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -74,15 +73,6 @@ pub(crate) struct Force {
     /// Whether it is to happen in any state, and whatever it leaves behind.
     #[serde(default)]
     pub(crate) force: bool,
-}
-
-/// The query of a watch.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Watch {
-    pub(crate) after: Option<String>,
-    pub(crate) resource_id: Option<ResourceId>,
-    pub(crate) project_id: Option<ResourceId>,
 }
 
 /// How long `Prefer: wait=SECONDS` asks to hold the answer back; other preferences are not ours.

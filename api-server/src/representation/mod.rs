@@ -7,7 +7,7 @@ mod collection;
 mod item;
 mod kind;
 mod process;
-mod resource;
+pub(crate) mod resource;
 
 use drover_domain::{ResourceId, ResourceType};
 

@@ -1,4 +1,5 @@
-//! Facts about how the API is served: TLS, HTTP/2, and what a client cannot make a server hold.
+//! Facts about how the API is served: TLS, HTTP/2, what a client cannot make a server hold, and
+//! watches.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +9,7 @@
 
 mod bounds;
 mod tls;
+mod watching;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -31,6 +33,7 @@ const SOON: Duration = Duration::from_secs(20);
 struct Api {
     address: SocketAddr,
     key: String,
+    store: Store,
     shutdown: CancellationToken,
     running: JoinHandle<()>,
     _folder: TempDir,
@@ -45,11 +48,13 @@ impl Api {
         let folder = tempfile::tempdir().unwrap();
         let (parts, key) = parts(folder.path(), pages).await;
         let address = parts.listener.local_addr().unwrap();
+        let store = parts.store.clone();
         let shutdown = CancellationToken::new();
         let server = Server::new(options, parts).run(shutdown.clone());
         Self {
             address,
             key,
+            store,
             running: tokio::spawn(async move { server.await.unwrap() }),
             shutdown,
             _folder: folder,
