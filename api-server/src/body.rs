@@ -59,11 +59,14 @@ impl<T: FromObject> FromRequest<Arc<Shared>> for JsonBody<T> {
 impl<T: FromObject> OperationInput for JsonBody<T> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         let json_schema = context.schema.subschema_for::<T>();
+        let may_be_left_out = T::json_schema(&mut context.schema)
+            .get("required")
+            .is_none_or(|required| required == &Value::Array(Vec::new()));
         let body = RequestBody {
             content: [("application/json".to_owned(), media(json_schema))]
                 .into_iter()
                 .collect(),
-            required: true,
+            required: !may_be_left_out,
             ..RequestBody::default()
         };
         set_body(context, operation, body);
@@ -93,8 +96,32 @@ async fn json(request: Request, shared: &Shared) -> Result<Value, Problem> {
     if bytes.is_empty() {
         return Ok(Value::Object(Map::new()));
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| not_json(&format!("the body is no JSON: {error}")))
+    let mut body = serde_json::from_slice(&bytes)
+        .map_err(|error| not_json(&format!("the body is no JSON: {error}")))?;
+    without_fractions(&mut body);
+    Ok(body)
+}
+
+/// The numbers up to which every integer is a float of its own.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// To JSON `5.0` is the integer 5, which some languages write so; to Rust it is not.
+fn without_fractions(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_fractions),
+        Value::Object(fields) => fields.values_mut().for_each(without_fractions),
+        Value::Number(number) if number.is_f64() => {
+            let whole = number
+                .as_f64()
+                .filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+            if let Some(whole) = whole {
+                #[expect(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+                let whole = whole as i64;
+                *number = whole.into();
+            }
+        }
+        _ => {}
+    }
 }
 
 fn not_json(detail: &str) -> Problem {

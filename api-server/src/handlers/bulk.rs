@@ -129,11 +129,11 @@ struct Answer {
     location: Option<String>,
     /// The container, if it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "container_schema")]
+    #[schemars(default, schema_with = "container_schema")]
     resource: Option<Shown<Container>>,
     /// Why it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "shape::schema")]
+    #[schemars(default, schema_with = "shape::schema")]
     problem: Option<Value>,
 }
 

@@ -96,7 +96,6 @@ impl OperationInput for Preferred {
             "properties": {
                 "Prefer": {
                     "type": "string",
-                    "pattern": "^wait=[0-9]{1,9}$",
                     "description": "`wait=SECONDS` holds the answer back until the process has ended, at most that long.",
                 },
             },

@@ -49,6 +49,7 @@ pub struct DescribedProcess {
     pub is_atomic: bool,
     /// What undoes a process that is atomic, in this order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub undo_steps: Vec<Step>,
     /// How urgent it is.
     pub priority: Priority,

@@ -5,12 +5,11 @@
 //! its role allows, and whoever shows none, of all: what the API looks like is no secret, what is
 //! in it is.
 
+mod document;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aide::axum::ApiRouter;
-use aide::generate::in_context;
-use aide::openapi::{ApiKeyLocation, Contact, Info, License, OpenApi, ReferenceOr, SecurityScheme};
 use aide::swagger::Swagger;
 use axum::Router;
 use axum::body::Bytes;
@@ -19,13 +18,13 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use drover_domain::Role;
-use schemars::SchemaGenerator;
-use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::routes::{ROLE, Routes};
+use crate::routes::ROLE;
 use crate::schemas::{self, TypeSchema};
 use crate::{Shared, authentication};
+
+pub(crate) use document::describe;
 
 /// The descriptions, by the role that they are for.
 pub(crate) struct Descriptions {
@@ -39,79 +38,14 @@ struct ForRole {
     schemas: Vec<TypeSchema>,
 }
 
-/// The API below `/v1`, before anything is wrapped around it, and its description.
-pub(crate) struct Described {
-    pub(crate) router: ApiRouter<Arc<Shared>>,
-    pub(crate) document: OpenApi,
-}
-
-/// Has the API described by its handlers.
-pub(crate) fn describe(routes: impl FnOnce() -> Routes) -> Described {
-    // OpenAPI 3.1 takes JSON schemas as they are since 2020-12.
-    in_context(|context| {
-        let settings = SchemaSettings::draft2020_12().with(|settings| {
-            settings.definitions_path = "/components/schemas".into();
-        });
-        context.schema = SchemaGenerator::new(settings);
-    });
-    let mut document = document();
-    let router = routes().into_router();
-    // The router is described below its prefix, and used without: what is wrapped around it belongs
-    // inside of the prefix.
-    let described = ApiRouter::new().nest("/v1", router.clone());
-    let _: Router<Arc<Shared>> = described.finish_api_with(&mut document, |document| {
-        document
-            .security_scheme(
-                "key",
-                SecurityScheme::Http {
-                    scheme: "bearer".to_owned(),
-                    bearer_format: None,
-                    description: Some("An API key, as `drv_…`.".to_owned()),
-                    extensions: Default::default(),
-                },
-            )
-            .security_scheme(
-                "session",
-                SecurityScheme::ApiKey {
-                    location: ApiKeyLocation::Cookie,
-                    name: "drover_session".to_owned(),
-                    description: Some(
-                        "The session of a person; what changes something takes `X-CSRF-Token` too."
-                            .to_owned(),
-                    ),
-                    extensions: Default::default(),
-                },
-            )
-    });
-    Described { router, document }
-}
-
-fn document() -> OpenApi {
-    OpenApi {
-        info: Info {
-            title: "Drover".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            summary: Some("What should exist, and why it is where it is.".to_owned()),
-            license: Some(License {
-                name: "Apache-2.0".to_owned(),
-                ..License::default()
-            }),
-            contact: None::<Contact>,
-            ..Info::default()
-        },
-        ..OpenApi::default()
-    }
-}
-
 impl Descriptions {
     /// The descriptions for every role.
-    pub(crate) fn of(document: &OpenApi) -> Self {
+    pub(crate) fn of(document: &Value) -> Self {
         let of_role = |role| {
             let document = for_role(document.clone(), role);
-            let written = serde_json::to_value(&document).unwrap_or_default();
             let told = ForRole {
                 document: encode(&document),
-                schemas: schemas::of(&written),
+                schemas: schemas::of(&document),
             };
             (role, told)
         };
@@ -133,37 +67,26 @@ impl Descriptions {
     }
 }
 
-fn encode(document: &OpenApi) -> Bytes {
-    serde_json::to_vec(document).unwrap_or_default().into()
+fn encode(document: &Value) -> Bytes {
+    document.to_string().into()
 }
 
 /// The operations that a role allows.
-fn for_role(mut document: OpenApi, role: Role) -> OpenApi {
-    let paths = document.paths.get_or_insert_default();
-    for path in paths.paths.values_mut() {
-        let ReferenceOr::Item(path) = path else {
-            continue;
-        };
-        for operation in [
-            &mut path.get,
-            &mut path.put,
-            &mut path.post,
-            &mut path.patch,
-            &mut path.delete,
-        ] {
-            let needed = operation
-                .as_ref()
-                .and_then(|operation| operation.extensions.get(ROLE))
-                .and_then(Value::as_str)
-                .and_then(|needed| needed.parse::<Role>().ok());
-            if needed.is_some_and(|needed| needed > role) {
-                *operation = None;
-            }
-        }
+fn for_role(mut document: Value, role: Role) -> Value {
+    let Some(paths) = document["paths"].as_object_mut() else {
+        return document;
+    };
+    for operations in paths.values_mut().filter_map(Value::as_object_mut) {
+        operations.retain(|_, operation| {
+            let needed = operation[ROLE].as_str();
+            let needed = needed.and_then(|needed| needed.parse::<Role>().ok());
+            needed.is_none_or(|needed| needed <= role)
+        });
     }
-    paths.paths.retain(|_, path| match path {
-        ReferenceOr::Item(path) => path.iter().next().is_some(),
-        ReferenceOr::Reference { .. } => true,
+    paths.retain(|_, operations| {
+        operations
+            .as_object()
+            .is_some_and(|operations| !operations.is_empty())
     });
     document
 }
@@ -261,12 +184,9 @@ mod tests {
     fn a_viewer_is_told_of_nothing_that_it_may_not_do() {
         let document = describe(router::api).document;
         let seen = for_role(document, Role::Viewer);
-        let paths = seen.paths.unwrap().paths;
-        let ReferenceOr::Item(containers) = &paths["/v1/containers"] else {
-            panic!("the path is written out");
-        };
-        assert!(containers.get.is_some());
-        assert!(containers.post.is_none());
-        assert!(!paths.contains_key("/v1/registrationTokens"));
+        let containers = &seen["paths"]["/v1/containers"];
+        assert!(containers["get"].is_object());
+        assert!(containers["post"].is_null());
+        assert!(seen["paths"]["/v1/registrationTokens"].is_null());
     }
 }
