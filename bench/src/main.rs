@@ -13,6 +13,7 @@
 //! | `stuck` | 20,000 processes wait for a dead host: what their neighbours notice |
 //! | `takeover` | a process server is killed with 1,000 containers under way: when they run |
 //! | `churn` | containers come, go and are purged: whether the database stays the size that it was |
+//! | `watchers` | 1,000 watch 100 changes a second: whether all are told of all, when, and what it costs |
 //! | `floors` | what PostgreSQL and etcd alone can do here, to read the others by |
 //!
 //! Everything is real but the containers: PostgreSQL with `fsync`, NATS, etcd, every service an
@@ -38,7 +39,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use outcome::Outcome;
-use workloads::{churn, create, floors, idle, stuck, takeover};
+use workloads::{churn, create, floors, idle, stuck, takeover, watchers};
 
 /// Measures Drover on this machine
 #[derive(Parser)]
@@ -69,6 +70,8 @@ enum Workload {
     Takeover(takeover::Size),
     /// Containers that come and go
     Churn(churn::Size),
+    /// Many who watch
+    Watchers(watchers::Size),
     /// The database and the lock service alone
     Floors(floors::Size),
 }
@@ -106,6 +109,7 @@ async fn run(workload: &Workload, results: &Path) -> Result<Outcome> {
         Workload::Stuck(size) => stuck::run(*size).await,
         Workload::Takeover(size) => takeover::run(*size).await,
         Workload::Churn(size) => churn::run(*size).await,
+        Workload::Watchers(size) => watchers::run(*size).await,
         Workload::Floors(size) => floors::run(*size, results).await,
         Workload::All | Workload::Quick => anyhow::bail!("one at a time"),
     }
@@ -120,6 +124,7 @@ fn all() -> Vec<Workload> {
         "stuck",
         "takeover",
         "churn",
+        "watchers",
         "floors",
     ];
     let parsed = names.map(|name| Arguments::try_parse_from(["drover-bench", name]));
@@ -157,6 +162,11 @@ fn quick() -> Vec<Workload> {
             hosts: 10,
             warm_up: 12,
             seconds: 10,
+        }),
+        Workload::Watchers(watchers::Size {
+            watchers: 200,
+            rate: 100,
+            seconds: 5,
         }),
         Workload::Floors(floors::Size { seconds: 2 }),
     ]

@@ -78,7 +78,7 @@ impl Default for Limits {
             connections: 10_000,
             handshake_within: Duration::from_secs(10),
             headers_within: Duration::from_secs(30),
-            idle: Duration::from_secs(75),
+            idle: Duration::from_secs(180),
             stalled: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }

@@ -6,3 +6,4 @@ pub(crate) mod floors;
 pub(crate) mod idle;
 pub(crate) mod stuck;
 pub(crate) mod takeover;
+pub(crate) mod watchers;

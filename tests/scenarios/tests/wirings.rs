@@ -43,4 +43,5 @@ in_both_wirings! {
     bulk on Simulated,
     conditional_requests on Simulated,
     updates on Simulated,
+    watches on Simulated,
 }

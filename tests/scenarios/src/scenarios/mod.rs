@@ -18,6 +18,7 @@ pub mod processes;
 pub mod refusals;
 pub mod tokens;
 pub mod updates;
+pub mod watches;
 
 use std::time::Duration;
 
