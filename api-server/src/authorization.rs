@@ -12,7 +12,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use drover_domain::listing::{Condition, Listed, Operand, Subject, Test};
 use drover_domain::process::{Cause, Process};
-use drover_domain::{Resource, ResourceId, ResourceType, Role};
+use drover_domain::resource::Details;
+use drover_domain::{Resource, ResourceId, ResourceType, Role, Timestamp};
 use uuid::Uuid;
 
 use crate::problem::Problem;
@@ -29,6 +30,8 @@ pub(crate) struct Caller {
     pub(crate) role: Role,
     /// Where it may be something.
     pub(crate) scope: Scope,
+    /// When what was shown ends; never if absent.
+    pub(crate) expires: Option<Timestamp>,
     /// The address that the request came from.
     pub(crate) from: Option<IpAddr>,
 }
@@ -68,6 +71,9 @@ impl Caller {
 
     /// What the caller is to a resource; none if the resource does not exist for it.
     pub(crate) fn role_to(&self, resource: &Resource) -> Option<Role> {
+        if let Details::ApiKey { spec, .. } = &resource.details {
+            return self.role_to_keys_of(spec.account_id);
+        }
         self.role_to_one(resource.resource_type(), resource.id, resource.project)
     }
 
@@ -78,6 +84,10 @@ impl Caller {
         id: ResourceId,
         project: Option<ResourceId>,
     ) -> Option<Role> {
+        // Whose key it is stands in the key itself.
+        if resource_type == ResourceType::ApiKey && self.role != Role::Operator {
+            return None;
+        }
         let role = match (&self.scope, resource_type, project) {
             (Scope::Everything, ..) => self.role,
             (Scope::Agent(own), ..) => return (*own == id).then_some(self.role),
@@ -101,6 +111,12 @@ impl Caller {
     /// What must hold of items beside what was asked for, so that they exist for the caller.
     pub(crate) fn horizon(&self, listed: Listed) -> Option<Condition> {
         let id = |id: &ResourceId| Operand::Id(id.uuid());
+        if listed == Listed::Resource(ResourceType::ApiKey) && self.role != Role::Operator {
+            // Whoever acts for no account has no keys: none bears the id of what was shown.
+            let own = Operand::Id(self.account.map_or(self.credential, ResourceId::uuid));
+            let subject = Subject::Spec("accountId");
+            return Some(Condition::new(subject, Test::Equals(own)));
+        }
         match &self.scope {
             Scope::Everything => None,
             Scope::Agent(own) => Some(Condition::new(Subject::Id, Test::Equals(id(own)))),
@@ -122,6 +138,14 @@ impl Caller {
     /// Whether everything exists for the caller.
     pub(crate) fn sees_everything(&self) -> bool {
         self.role == Role::Operator && self.scope == Scope::Everything
+    }
+
+    /// What the caller is to the keys of an account: everybody sees and revokes their own, and
+    /// operators all.
+    fn role_to_keys_of(&self, account: ResourceId) -> Option<Role> {
+        let is_own = self.account == Some(account) || self.role == Role::Operator;
+        let may_see = self.role.may_see(ResourceType::ApiKey);
+        (is_own && may_see).then_some(self.role)
     }
 
     /// Passes a resource on if it exists for the caller.
@@ -178,8 +202,8 @@ impl OperationInput for Caller {}
 
 #[cfg(test)]
 mod tests {
+    use drover_domain::State;
     use drover_domain::resource::{ContainerSpec, ContainerStatus, Details};
-    use drover_domain::{State, Timestamp};
 
     use super::*;
 
@@ -193,6 +217,7 @@ mod tests {
             account: None,
             role,
             scope,
+            expires: None,
             from: None,
         }
     }

@@ -72,7 +72,10 @@ pub async fn prepare(
     let counts = match known {
         None => store.make_first_key(&account, key).await?,
         // Every key that there was is gone, and whoever starts the server again asks for another.
-        Some(_) => store.make_key(key).await.map(|_| true)?,
+        Some(_) => store
+            .make_key(key, Attached::nothing())
+            .await
+            .map(|_| true)?,
     };
     match counts {
         true => std::fs::rename(&kept, key_file).map_err(file)?,

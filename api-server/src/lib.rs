@@ -114,6 +114,8 @@ pub(crate) struct Shared {
     pub(crate) descriptions: Descriptions,
     /// The project that there always is, once it was looked up: it is never removed.
     pub(crate) default_project: OnceCell<ResourceId>,
+    /// Whether clients speak TLS to this server.
+    pub(crate) is_tls: bool,
     pub(crate) watches: Watches,
     pub(crate) shutdown: CancellationToken,
 }
@@ -143,6 +145,7 @@ impl Server {
         let described = openapi::describe(router::api);
         let shared = Arc::new(Shared {
             descriptions: Descriptions::of(&described.document),
+            is_tls: tls.is_some(),
             watches: Watches::new(options.watch.clone()),
             options,
             store: parts.store,

@@ -9,8 +9,8 @@ use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::handlers::{
-    containers, health, index, lifecycles, processes, registration_tokens, resources, schemas,
-    updates, watch,
+    accounts, api_keys, containers, health, index, lifecycles, logins, processes, projects,
+    registration_tokens, resources, schemas, sessions, updates, watch,
 };
 use crate::problem::Problem;
 use crate::representation::{Account, Agent, ApiKey, Container, Host, Project, RegistrationToken};
@@ -29,12 +29,19 @@ pub(crate) fn api() -> Routes {
         .and(resources::routes::<RegistrationToken>)
         .and(registration_tokens::routes)
         .and(resources::routes::<Project>)
+        .and(projects::routes)
         .and(resources::routes::<Account>)
+        .and(accounts::routes)
         .and(resources::routes::<ApiKey>)
         .and(updates::routes::<Container>)
         .and(updates::routes::<Host>)
         .and(updates::routes::<RegistrationToken>)
         .and(updates::routes::<Project>)
+        .and(updates::routes::<Account>)
+        .and(updates::routes::<ApiKey>)
+        .and(api_keys::routes)
+        .and(sessions::routes)
+        .and(logins::routes)
         .and(processes::routes)
         .and(schemas::routes)
         .and(lifecycles::routes)

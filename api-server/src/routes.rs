@@ -31,9 +31,16 @@ pub(crate) struct Needs {
     pub(crate) see: Role,
     /// Below this role it is refused.
     pub(crate) act: Role,
+    /// Whoever asks has to show nothing.
+    is_open: bool,
 }
 
 impl Needs {
+    /// Anybody at all.
+    pub(crate) const OPEN: Self = Self {
+        is_open: true,
+        ..Self::ANY
+    };
     /// Anybody with a key.
     pub(crate) const ANY: Self = Self::role(Role::Agent);
     /// Whoever sees something of a project.
@@ -42,6 +49,7 @@ impl Needs {
     pub(crate) const MEMBER: Self = Self {
         see: Role::Viewer,
         act: Role::Member,
+        is_open: false,
     };
     /// Operators only.
     pub(crate) const OPERATOR: Self = Self::role(Role::Operator);
@@ -50,6 +58,7 @@ impl Needs {
         Self {
             see: role,
             act: role,
+            is_open: false,
         }
     }
 
@@ -64,6 +73,7 @@ impl Needs {
         Self {
             see: access.see,
             act: access.change,
+            is_open: false,
         }
     }
 
@@ -112,18 +122,19 @@ impl About {
     }
 
     pub(crate) fn describe<'t>(&self, operation: TransformOperation<'t>) -> TransformOperation<'t> {
-        let mut operation = operation
-            .id(&self.id)
-            .summary(&self.summary)
-            .tag(self.tag)
-            .security_requirement("key")
-            .security_requirement("session");
-        let mut problems = vec![
-            &catalogue::UNAUTHORIZED,
+        let mut operation = operation.id(&self.id).summary(&self.summary).tag(self.tag);
+        let mut problems = Vec::new();
+        if !self.needs.is_open {
+            operation = operation
+                .security_requirement("key")
+                .security_requirement("session");
+            problems.push(&catalogue::UNAUTHORIZED);
+        }
+        problems.extend([
             &catalogue::QUERY_TOO_LONG,
             &catalogue::PATH_TOO_LONG,
             &catalogue::HEADERS_TOO_LARGE,
-        ];
+        ]);
         problems.extend(self.problems.iter().copied());
         if self.needs.see > Role::Agent {
             problems.push(&catalogue::NOT_FOUND);
@@ -175,6 +186,7 @@ impl Routes {
 async fn guard(needs: Needs, request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>();
     let allowed = match caller {
+        _ if needs.is_open => Ok(()),
         Some(caller) => needs.check(caller.role),
         None => Err(Problem::unauthorized()),
     };

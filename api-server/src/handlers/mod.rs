@@ -1,5 +1,7 @@
 //! The handlers: one file for what all resources have in common, one for each that has more.
 
+pub(crate) mod accounts;
+pub(crate) mod api_keys;
 mod beside;
 mod bulk;
 pub(crate) mod containers;
@@ -7,11 +9,14 @@ pub(crate) mod health;
 mod including;
 pub(crate) mod index;
 pub(crate) mod lifecycles;
+pub(crate) mod logins;
 pub(crate) mod processes;
+pub(crate) mod projects;
 mod reading;
 pub(crate) mod registration_tokens;
 pub(crate) mod resources;
 pub(crate) mod schemas;
+pub(crate) mod sessions;
 pub(crate) mod updates;
 pub(crate) mod watch;
 
@@ -20,9 +25,11 @@ use aide::openapi::Operation;
 use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_from_schema};
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use drover_domain::ResourceId;
+use drover_domain::{Resource, ResourceId, ResourceType};
 use schemars::json_schema;
 
+use crate::Shared;
+use crate::authorization::Caller;
 use crate::problem::{Problem, catalogue, shape};
 
 /// The id in the address of a resource. What is no id names nothing.
@@ -48,4 +55,16 @@ impl OperationInput for Id {
         add_parameters(context, operation, parameters);
         shape::add(context, operation, &[&catalogue::NOT_FOUND]);
     }
+}
+
+/// A resource that is to be removed at once, if the caller may and it is there.
+async fn removable(
+    shared: &Shared,
+    caller: &Caller,
+    resource_type: ResourceType,
+    id: ResourceId,
+) -> Result<Resource, Problem> {
+    let resource = shared.store.resource(resource_type, id).await?;
+    let resource = resource.filter(|resource| resource.removed.is_none());
+    caller.changeable(resource.ok_or_else(|| Problem::not_found(resource_type.as_str()))?)
 }

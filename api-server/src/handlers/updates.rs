@@ -6,6 +6,7 @@
 //! columns. What a client may not change is refused by name, never ignored.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use crate::new::Given;
 use crate::problem::Problem;
 use crate::problem::catalogue::CONFLICT;
 use crate::query::{Nothing, Strict};
-use crate::representation::{Container, Host, Kind, Project, RegistrationToken, Shown, add_fields};
+use crate::representation::{Container, Host, Kind, RegistrationToken, Shown, add_fields};
 use crate::routes::{Needs, Routes, about};
 
 /// How often a change is made anew because the resource moved meanwhile.
@@ -38,9 +39,11 @@ const TRIES: u32 = 16;
 const COMMON: [&str; 4] = ["name", "description", "labels", "metadata"];
 
 /// A type that lets something change.
-pub(crate) trait Changeable: Kind<Spec: DeserializeOwned> {
+pub(crate) trait Changeable: Kind<Spec: DeserializeOwned> + Sized {
     /// Which fields of its spec.
     const FIELDS: &'static [&'static str] = &[];
+    /// What else may be in the way of a change.
+    const PROBLEMS: &'static [&'static crate::problem::Kind] = &[];
 
     /// Checks what the types of these fields alone do not say.
     ///
@@ -49,15 +52,28 @@ pub(crate) trait Changeable: Kind<Spec: DeserializeOwned> {
     fn check(_: &Self::Spec) -> Result<(), Invalid> {
         Ok(())
     }
+
+    /// Writes a resource over the version that was read, with whatever follows from the change.
+    /// False if it does not have that version any more.
+    ///
+    /// # Errors
+    /// When the change is refused for what else there is.
+    fn write(
+        shared: &Shared,
+        before: &Resource,
+        changed: &Resource,
+    ) -> impl Future<Output = Result<bool, Problem>> + Send {
+        async move {
+            let attached = Attached::nothing();
+            let rewritten = shared.store.rewrite(changed, before.version, attached);
+            Ok(rewritten.await?.is_done())
+        }
+    }
 }
 
 impl Changeable for Container {}
 impl Changeable for Host {}
 impl Changeable for RegistrationToken {}
-impl Changeable for Project {
-    const FIELDS: &'static [&'static str] = &["quota"];
-}
-
 /// The address to change resources of a type at.
 pub(crate) fn routes<K: Changeable>(routes: Routes) -> Routes {
     let about = about(
@@ -70,7 +86,8 @@ pub(crate) fn routes<K: Changeable>(routes: Routes) -> Routes {
         ),
     );
     let member = format!("/{}/{{id}}", K::TYPE.plural());
-    routes.patch(&member, about.fails(&[&CONFLICT]), update::<K>)
+    let about = about.fails(&[&CONFLICT]).fails(K::PROBLEMS);
+    routes.patch(&member, about, update::<K>)
 }
 
 async fn update<K: Changeable>(
@@ -89,14 +106,10 @@ async fn update<K: Changeable>(
         if resource.removed.is_some() {
             return Err(Problem::conflict("it is removed, and stays as it was"));
         }
-        let expected = resource.version;
-        let mut changed = patch.apply(resource)?;
+        let mut changed = patch.apply(resource.clone())?;
         changed.version += 1;
         changed.updated = shared.clock.now();
-        let rewritten = shared
-            .store
-            .rewrite(&changed, expected, Attached::nothing());
-        if rewritten.await?.is_done() {
+        if K::write(&shared, &resource, &changed).await? {
             shared.announcer.changed().await;
             let version = changed.version;
             let mut shown = [Shown::new(changed, &caller)];
@@ -212,6 +225,7 @@ fn or_null(mut schema: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use crate::representation::Project;
     use drover_domain::resource::{ProjectSpec, Quota};
     use drover_domain::{ResourceId, State as ResourceState, Timestamp};
 

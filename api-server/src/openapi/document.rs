@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use aide::axum::ApiRouter;
 use aide::generate::in_context;
-use aide::openapi::{ApiKeyLocation, Info, License, OpenApi, SecurityScheme};
+use aide::openapi::{
+    ApiKeyLocation, Info, License, OpenApi, PathItem, ReferenceOr, SecurityScheme,
+};
 use axum::Router;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use crate::Shared;
+use crate::problem::{catalogue, shape};
 use crate::routes::Routes;
 
 /// The API below `/v1`, before anything is wrapped around it, and its description.
@@ -57,9 +60,32 @@ pub(crate) fn describe(routes: impl FnOnce() -> Routes) -> Described {
                 },
             )
     });
+    tell_of_forgery(&mut document);
     let mut document = serde_json::to_value(document).unwrap_or_default();
     finish(&mut document);
     Described { router, document }
+}
+
+/// Whatever changes something may be refused to a session that does not show its token.
+fn tell_of_forgery(document: &mut OpenApi) {
+    let paths = document.paths.get_or_insert_default();
+    let paths = paths.paths.values_mut().filter_map(|path| match path {
+        ReferenceOr::Item(path) => Some(path),
+        ReferenceOr::Reference { .. } => None,
+    });
+    let changing = paths.flat_map(|path| {
+        let PathItem {
+            put,
+            post,
+            patch,
+            delete,
+            ..
+        } = path;
+        [put, post, patch, delete].into_iter().flatten()
+    });
+    for operation in changing.filter(|operation| !operation.security.is_empty()) {
+        in_context(|context| shape::add(context, operation, &[&catalogue::CSRF]));
+    }
 }
 
 fn document() -> OpenApi {

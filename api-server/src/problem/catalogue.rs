@@ -32,6 +32,8 @@ kinds! {
     UNAUTHORIZED = UNAUTHORIZED, "unauthorized", "Not authorized";
     ROLE = FORBIDDEN, "role", "Not allowed";
     QUOTA_EXCEEDED = FORBIDDEN, "quota.exceeded", "Over the quota";
+    CREDENTIALS = UNAUTHORIZED, "login.refused", "Not logged in";
+    CSRF = FORBIDDEN, "csrf", "Not by your own page";
     NOT_FOUND = NOT_FOUND, "notFound", "Not found";
     FOREIGN_ORIGIN = FORBIDDEN, "foreignOrigin", "Another site";
     NOT_ACCEPTABLE = NOT_ACCEPTABLE, "notAcceptable", "No such form";
@@ -39,6 +41,9 @@ kinds! {
     BODY_TOO_SLOW = REQUEST_TIMEOUT, "bodyTooSlow", "Body too slow";
     STATE = CONFLICT, "*.state", "Not in this state";
     CONFLICT = CONFLICT, "conflict", "Conflict";
+    ACCOUNT_NAME = CONFLICT, "account.nameTaken", "Name taken";
+    PROJECT_IN_USE = CONFLICT, "project.inUse", "In use";
+    PROJECT_DEFAULT = CONFLICT, "project.default", "There always is one";
     PROCESS_FINISHED = CONFLICT, "process.finished", "Finished";
     WATCH_GONE = GONE, "watch.gone", "Gone";
     PRECONDITION = PRECONDITION_FAILED, "precondition", "Not as it was read";
@@ -47,6 +52,7 @@ kinds! {
     PATH_TOO_LONG = URI_TOO_LONG, "pathTooLong", "Path too long";
     HEADERS_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE, "headersTooLarge", "Headers too large";
     INVALID = UNPROCESSABLE_ENTITY, "invalid", "Not valid";
+    LOGIN_THROTTLED = TOO_MANY_REQUESTS, "login.throttled", "Too many failures";
     WATCHES = TOO_MANY_REQUESTS, "watches", "Too many watches";
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "Internal error";
     UNAVAILABLE = SERVICE_UNAVAILABLE, "unavailable", "Unavailable";

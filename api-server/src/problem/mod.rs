@@ -8,6 +8,7 @@ pub(crate) mod catalogue;
 pub(crate) mod shape;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -27,6 +28,7 @@ pub(crate) struct Problem {
     kind: &'static Kind,
     code: Cow<'static, str>,
     detail: String,
+    retry_after: Option<Duration>,
     more: Map<String, Value>,
 }
 
@@ -36,6 +38,7 @@ impl Problem {
             kind,
             code: Cow::Borrowed(kind.code),
             detail: detail.into(),
+            retry_after: None,
             more: Map::new(),
         }
     }
@@ -56,6 +59,13 @@ impl Problem {
         self.with("hint", hint.into())
     }
 
+    /// When it is worth another try.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
     /// Which field it is about.
     #[must_use]
     pub(crate) fn with_field(self, field: impl Into<String>) -> Self {
@@ -71,7 +81,7 @@ impl Problem {
     pub(crate) fn unauthorized() -> Self {
         Self::new(
             &catalogue::UNAUTHORIZED,
-            "the request shows no valid API key",
+            "the request shows no valid API key and no session",
         )
         .with_hint("send `Authorization: Bearer <key>`; the first key is in operator.key")
     }
@@ -244,6 +254,10 @@ impl IntoResponse for Problem {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
             }
             _ => {}
+        }
+        if let Some(pause) = self.retry_after {
+            let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

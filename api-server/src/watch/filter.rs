@@ -126,6 +126,7 @@ mod tests {
                 account: None,
                 role,
                 scope,
+                expires: None,
                 from: None,
             },
         }

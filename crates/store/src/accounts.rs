@@ -13,7 +13,7 @@ use sea_orm::{
 };
 
 use crate::entities::{credential, password, resource};
-use crate::{CredentialKind, Store, StoreError, dialect, passwords, removals, sessions};
+use crate::{Attached, CredentialKind, Store, StoreError, dialect, passwords, removals, sessions};
 
 /// Why an account was not made or changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum AccountError {
     /// Another account has the name.
     #[error("there is another account of this name")]
     NameTaken,
+    /// An answer was kept under its key already: nothing was changed.
+    #[error("the request was answered before")]
+    Repeated,
     /// It was written since it was read, or is gone.
     #[error("the account has changed meanwhile")]
     VersionMoved,
@@ -44,12 +47,16 @@ impl Store {
         &self,
         account: &Resource,
         password: Option<String>,
+        attached: Attached,
     ) -> Result<(), AccountError> {
         let hash = match password {
             Some(password) => Some(self.hashing.hash(password).await?),
             None => None,
         };
         let transaction = dialect::begin(&self.writer).await?;
+        if !attached.write(&transaction).await? {
+            return Err(AccountError::Repeated);
+        }
         insert(&transaction, account).await?;
         if let Some(hash) = hash {
             passwords::write(&transaction, account.id, hash, account.created).await?;
@@ -66,8 +73,12 @@ impl Store {
         &self,
         changed: &Resource,
         expected: Version,
+        attached: Attached,
     ) -> Result<(), AccountError> {
         let transaction = dialect::begin(&self.writer).await?;
+        if !attached.write(&transaction).await? {
+            return Err(AccountError::Repeated);
+        }
         let before = removals::lock(&transaction, ResourceType::Account, changed.id).await?;
         let before = before
             .filter(|before| before.version == expected)
@@ -93,8 +104,10 @@ impl Store {
         &self,
         id: ResourceId,
         now: Timestamp,
+        attached: Attached,
     ) -> Result<Option<Resource>, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
+        attached.write(&transaction).await?;
         let Some(account) = removals::lock(&transaction, ResourceType::Account, id).await? else {
             transaction.rollback().await?;
             return Ok(None);

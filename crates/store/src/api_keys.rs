@@ -5,19 +5,19 @@
 //! it is made under the lock of the account, and whatever takes something from the account revokes it
 //! (see `accounts`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use drover_domain::resource::{ApiKeySpec, Details};
 use drover_domain::{Resource, ResourceId, ResourceType, Timestamp};
 use sea_orm::entity::prelude::Uuid;
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait,
+    ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
 };
 
 use crate::credentials::{self, CredentialKind, Grant, Issued};
-use crate::entities::{credential, password, resource};
-use crate::{AccountError, Store, StoreError, accounts, dialect, removals};
+use crate::entities::{credential, password};
+use crate::{AccountError, Attached, Store, StoreError, accounts, dialect, removals};
 
 /// A key that does not count yet, so that its text can be kept somewhere first.
 pub struct NewKey {
@@ -32,6 +32,9 @@ pub enum KeyError {
     /// There is no such account, or no such project.
     #[error("the {0} of the key is not there")]
     Missing(ResourceType),
+    /// An answer was kept under the key of the request already: nothing was changed.
+    #[error("the request was answered before")]
+    Repeated,
     /// The account may less than the key should.
     #[error("the account may not as much as the key")]
     NotCovered,
@@ -77,8 +80,11 @@ impl Store {
     ///
     /// # Errors
     /// [`KeyError`], if that is in its way.
-    pub async fn make_key(&self, key: NewKey) -> Result<Resource, KeyError> {
+    pub async fn make_key(&self, key: NewKey, attached: Attached) -> Result<Resource, KeyError> {
         let transaction = dialect::begin(&self.writer).await?;
+        if !attached.write(&transaction).await? {
+            return Err(KeyError::Repeated);
+        }
         let id = key.spec.account_id;
         let account = removals::lock(&transaction, ResourceType::Account, id).await?;
         let account = account.ok_or(KeyError::Missing(ResourceType::Account))?;
@@ -107,7 +113,7 @@ impl Store {
         match accounts::insert(&transaction, account).await {
             Ok(()) => {}
             Err(AccountError::Store(error)) => return Err(error),
-            Err(AccountError::NameTaken | AccountError::VersionMoved) => return Ok(false),
+            Err(_) => return Ok(false),
         }
         insert(&transaction, &key).await?;
         transaction.commit().await?;
@@ -123,8 +129,10 @@ impl Store {
         &self,
         id: ResourceId,
         now: Timestamp,
+        attached: Attached,
     ) -> Result<Option<Resource>, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
+        attached.write(&transaction).await?;
         let Some(key) = removals::lock(&transaction, ResourceType::ApiKey, id).await? else {
             transaction.rollback().await?;
             return Ok(None);
@@ -138,76 +146,55 @@ impl Store {
         Ok(removed.pop())
     }
 
-    /// The keys of an account that are not removed, oldest first, after one of them.
-    ///
-    /// # Errors
-    /// When the database cannot be reached.
-    pub async fn keys_of(
-        &self,
-        account: ResourceId,
-        after: Option<ResourceId>,
-        limit: u64,
-    ) -> Result<Vec<Resource>, StoreError> {
-        let own = credential::Entity::find()
-            .select_only()
-            .column(credential::Column::OwnerId)
-            .filter(credential::Column::AccountId.eq(account.uuid()))
-            .into_query();
-        let mut query = resource::Entity::find()
-            .filter(resource::Column::Id.in_subquery(own))
-            .filter(resource::Column::ResourceType.eq(ResourceType::ApiKey.as_str()))
-            .filter(resource::Column::RemovedAt.is_null())
-            .order_by_asc(resource::Column::Id)
-            .limit(limit);
-        if let Some(after) = after {
-            query = query.filter(resource::Column::Id.gt(after.uuid()));
-        }
-        let rows = query.all(&self.reader).await?;
-        rows.into_iter().map(Resource::try_from).collect()
-    }
-
-    /// When keys were last used and accounts last logged in, of those that ever were: one read by
-    /// the keys of a table for each of the two types.
+    /// When keys were last used, of those that ever were.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn last_uses(
         &self,
-        resources: &[Resource],
+        keys: &[ResourceId],
     ) -> Result<HashMap<ResourceId, Timestamp>, StoreError> {
-        let ids_of = |wanted: ResourceType| -> BTreeSet<Uuid> {
-            let resources = resources.iter();
-            let wanted = resources.filter(|resource| resource.resource_type() == wanted);
-            wanted.map(|resource| resource.id.uuid()).collect()
-        };
-        let backend = self.reader.get_database_backend();
-        let mut moments: Vec<(Uuid, Option<i64>)> = Vec::new();
-        let keys = ids_of(ResourceType::ApiKey);
-        if !keys.is_empty() {
-            let rows = credential::Entity::find()
-                .select_only()
-                .columns([credential::Column::Id, credential::Column::LastUsedAt])
-                .filter(dialect::is_one_of(backend, credential::Column::Id, keys))
-                .into_tuple::<(Uuid, Option<i64>)>()
-                .all(&self.reader);
-            moments.extend(rows.await?);
-        }
-        let accounts = ids_of(ResourceType::Account);
-        if !accounts.is_empty() {
-            use password::Column;
-            let rows = password::Entity::find()
-                .select_only()
-                .columns([Column::AccountId, Column::LastLoginAt])
-                .filter(dialect::is_one_of(backend, Column::AccountId, accounts))
-                .into_tuple::<(Uuid, Option<i64>)>()
-                .all(&self.reader);
-            moments.extend(rows.await?);
-        }
-        let known = moments.into_iter().filter_map(|(id, at)| Some((id, at?)));
-        Ok(known
-            .map(|(id, at)| (ResourceId::new(id), Timestamp::from_millis(at)))
-            .collect())
+        use credential::Column;
+        let rows: Vec<(Uuid, Option<i64>)> = credential::Entity::find()
+            .select_only()
+            .columns([Column::Id, Column::LastUsedAt])
+            .filter(self.is_one_of(Column::Id, keys))
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        Ok(moments(rows))
     }
+
+    /// When accounts last logged in, of those that ever did.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn last_logins(
+        &self,
+        accounts: &[ResourceId],
+    ) -> Result<HashMap<ResourceId, Timestamp>, StoreError> {
+        use password::Column;
+        let rows: Vec<(Uuid, Option<i64>)> = password::Entity::find()
+            .select_only()
+            .columns([Column::AccountId, Column::LastLoginAt])
+            .filter(self.is_one_of(Column::AccountId, accounts))
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        Ok(moments(rows))
+    }
+
+    fn is_one_of(&self, column: impl ColumnTrait, ids: &[ResourceId]) -> Expr {
+        let backend = self.reader.get_database_backend();
+        dialect::is_one_of(backend, column, ids.iter().copied().map(ResourceId::uuid))
+    }
+}
+
+fn moments(rows: Vec<(Uuid, Option<i64>)>) -> HashMap<ResourceId, Timestamp> {
+    let known = rows.into_iter().filter_map(|(id, at)| Some((id, at?)));
+    known
+        .map(|(id, at)| (ResourceId::new(id), Timestamp::from_millis(at)))
+        .collect()
 }
 
 async fn insert(transaction: &DatabaseTransaction, key: &NewKey) -> Result<(), StoreError> {

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::entities::password;
-use crate::{Store, StoreError, dialect, removals, sessions};
+use crate::{Attached, Mutated, Store, StoreError, dialect, removals, sessions};
 
 /// Hashes that are made at the same time.
 const AT_ONCE: usize = 2;
@@ -109,7 +109,7 @@ pub struct NewPassword {
 }
 
 impl Store {
-    /// Sets the password of an account and ends its sessions. False if there is no such account.
+    /// Sets the password of an account and ends its sessions; moved if there is no such account.
     ///
     /// # Errors
     /// When the database cannot be reached, or too many passwords wait to be hashed.
@@ -117,18 +117,22 @@ impl Store {
         &self,
         new: NewPassword,
         password: String,
-    ) -> Result<bool, StoreError> {
+        attached: Attached,
+    ) -> Result<Mutated, StoreError> {
         let hash = self.hashing.hash(password).await?;
         let transaction = dialect::begin(&self.writer).await?;
+        if !attached.write(&transaction).await? {
+            return Ok(Mutated::Repeated);
+        }
         let account = removals::lock(&transaction, ResourceType::Account, new.account).await?;
         if account.is_none() {
             transaction.rollback().await?;
-            return Ok(false);
+            return Ok(Mutated::Moved);
         }
         write(&transaction, new.account, hash, new.now).await?;
         sessions::end_all(&transaction, new.account, new.stays).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Mutated::Done)
     }
 }
 

@@ -1,10 +1,13 @@
-//! Removing projects.
+//! Projects: which there are, and removing them.
+
+use std::collections::BTreeSet;
 
 use drover_domain::{Resource, ResourceId, ResourceType, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::entity::prelude::Uuid;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::entities::resource;
-use crate::{Store, StoreError, accounts, dialect, removals};
+use crate::{Attached, Store, StoreError, accounts, dialect, removals};
 
 /// What became of a project that was to be removed.
 #[derive(Clone, Debug)]
@@ -18,6 +21,31 @@ pub enum ProjectRemoval {
 }
 
 impl Store {
+    /// Those of some ids that are of projects which are not removed.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn projects_among(
+        &self,
+        ids: &[ResourceId],
+    ) -> Result<BTreeSet<ResourceId>, StoreError> {
+        if ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let backend = self.reader.get_database_backend();
+        let wanted = ids.iter().copied().map(ResourceId::uuid);
+        let known: Vec<Uuid> = resource::Entity::find()
+            .select_only()
+            .column(resource::Column::Id)
+            .filter(dialect::is_one_of(backend, resource::Column::Id, wanted))
+            .filter(resource::Column::ResourceType.eq(ResourceType::Project.as_str()))
+            .filter(resource::Column::RemovedAt.is_null())
+            .into_tuple()
+            .all(&self.reader)
+            .await?;
+        Ok(known.into_iter().map(ResourceId::new).collect())
+    }
+
     /// Removes a project that has no containers, and revokes its keys.
     ///
     /// # Errors
@@ -26,8 +54,10 @@ impl Store {
         &self,
         id: ResourceId,
         now: Timestamp,
+        attached: Attached,
     ) -> Result<ProjectRemoval, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
+        attached.write(&transaction).await?;
         let Some(project) = removals::lock(&transaction, ResourceType::Project, id).await? else {
             transaction.rollback().await?;
             return Ok(ProjectRemoval::Missing);

@@ -112,6 +112,8 @@ pub struct Verified {
     pub project: Option<ResourceId>,
     /// What its holder may do.
     pub role: Role,
+    /// When it ends; never if absent.
+    pub expires: Option<Timestamp>,
 }
 
 /// What a new credential is good for.
@@ -225,6 +227,7 @@ fn verified(row: &credential::Model) -> Result<Verified, StoreError> {
             .role
             .parse()
             .map_err(|error| StoreError::unreadable("credential", error))?,
+        expires: row.expires_at.map(Timestamp::from_millis),
     })
 }
 

@@ -3,7 +3,8 @@
 use drover_domain::resource::{Details, ProjectRole};
 use drover_domain::{Resource, ResourceType, Role, State};
 use drover_store::{
-    AccountError, ChangeFilter, KeyError, NewKey, Position, ProjectRemoval, ResourceFilter,
+    AccountError, Attached, ChangeFilter, KeyError, NewKey, Position, ProjectRemoval,
+    ResourceFilter,
 };
 use futures::future::join_all;
 
@@ -21,12 +22,21 @@ facts! {
     a_project_that_is_removed_takes_its_keys_along,
 }
 
+/// How many keys there are that are not removed.
+async fn keys(world: &World) -> usize {
+    let keys = ResourceFilter::all(ResourceType::ApiKey, 10);
+    world.store.resources(&keys).await.unwrap().len()
+}
+
 async fn of_two_accounts_of_one_name_there_is_one(world: World) {
     let other = world.second_server().await;
     let (one, two) = (account("ada", &[]), operator("ada"));
     let made = [
-        world.store.make_account(&one, None).await,
-        other.make_account(&two, None).await,
+        world
+            .store
+            .make_account(&one, None, Attached::nothing())
+            .await,
+        other.make_account(&two, None, Attached::nothing()).await,
     ];
     assert!(made[0].is_ok());
     assert!(matches!(made[1], Err(AccountError::NameTaken)), "{made:?}");
@@ -37,13 +47,20 @@ async fn of_two_accounts_of_one_name_there_is_one(world: World) {
         version: 1,
         ..third
     };
-    let changed = world.store.change_account(&renamed, 0).await;
+    let changed = world
+        .store
+        .change_account(&renamed, 0, Attached::nothing())
+        .await;
     assert!(matches!(changed, Err(AccountError::NameTaken)));
 }
 
 async fn the_name_of_a_removed_account_is_free_again(world: World) {
     let first = world.made(account("ada", &[])).await;
-    let removed = world.store.remove_account(first.id, at(1)).await.unwrap();
+    let removed = world
+        .store
+        .remove_account(first.id, at(1), Attached::nothing())
+        .await
+        .unwrap();
     let removed = removed.unwrap();
     assert_eq!(removed.state, State::Removed);
     assert_eq!((removed.removed, removed.version), (Some(at(1)), 1));
@@ -51,7 +68,7 @@ async fn the_name_of_a_removed_account_is_free_again(world: World) {
     assert!(
         world
             .store
-            .remove_account(first.id, at(2))
+            .remove_account(first.id, at(2), Attached::nothing())
             .await
             .unwrap()
             .is_none()
@@ -77,12 +94,15 @@ async fn an_account_that_may_less_loses_the_keys_that_it_does_not_cover(world: W
     let before = world.store.end_of_changes().await.unwrap();
     let mut less = account("ada", &[(one, ProjectRole::Viewer)]);
     (less.id, less.version) = (ada.id, 1);
-    world.store.change_account(&less, 0).await.unwrap();
+    world
+        .store
+        .change_account(&less, 0, Attached::nothing())
+        .await
+        .unwrap();
     for (text, is_good) in texts.iter().zip([true, false, false]) {
         assert_eq!(world.known(text).await.is_some(), is_good);
     }
-    let left = world.store.keys_of(ada.id, None, 10).await.unwrap();
-    assert_eq!(left.len(), 1);
+    assert_eq!(keys(&world).await, 1);
     let filter = ChangeFilter::default();
     let changes = world.store.changes(before, &filter, 10).await.unwrap();
     let removed = changes
@@ -100,7 +120,11 @@ async fn an_account_that_may_as_much_keeps_its_keys(world: World) {
     let text = world.key_text(key(&ada, Role::Viewer, Some(project))).await;
     let mut more = account("lovelace", &[(project, ProjectRole::Member)]);
     (more.id, more.version) = (ada.id, 1);
-    world.store.change_account(&more, 0).await.unwrap();
+    world
+        .store
+        .change_account(&more, 0, Attached::nothing())
+        .await
+        .unwrap();
     assert!(world.known(&text).await.is_some());
 }
 
@@ -110,7 +134,10 @@ async fn an_account_changes_over_the_version_that_was_read_only(world: World) {
         version: 8,
         ..ada.clone()
     };
-    let outcome = world.store.change_account(&changed, 7).await;
+    let outcome = world
+        .store
+        .change_account(&changed, 7, Attached::nothing())
+        .await;
     assert!(matches!(outcome, Err(AccountError::VersionMoved)));
     assert_eq!(world.resource(&ada).await, Some(ada));
 }
@@ -122,17 +149,15 @@ async fn an_account_that_is_removed_takes_its_keys_along(world: World) {
     let his = world.key_text(key(&bob, Role::Operator, None)).await;
     world
         .store
-        .remove_account(ada.id, at(1))
+        .remove_account(ada.id, at(1), Attached::nothing())
         .await
         .unwrap()
         .unwrap();
     assert!(world.known(&hers).await.is_none());
     assert!(world.known(&his).await.is_some());
-    let keys = ResourceFilter::all(ResourceType::ApiKey, 10);
-    let keys = world.store.resources(&keys).await.unwrap();
-    assert_eq!(keys.len(), 1, "hers is removed, and listed as such");
+    assert_eq!(keys(&world).await, 1, "hers is removed, and listed as such");
     let (_, late) = NewKey::draft(key(&ada, Role::Operator, None)).unwrap();
-    let refused = world.store.make_key(late).await;
+    let refused = world.store.make_key(late, Attached::nothing()).await;
     assert!(matches!(
         refused,
         Err(KeyError::Missing(ResourceType::Account))
@@ -153,8 +178,13 @@ async fn no_key_is_made_beside_what_is_taken_from_its_account(world: World) {
             .map(|_| NewKey::draft(key(&ada, Role::Member, Some(project))).unwrap())
             .collect();
         let (texts, drafts): (Vec<_>, Vec<_>) = drafts.into_iter().unzip();
-        let making = join_all(drafts.into_iter().map(|draft| world.store.make_key(draft)));
-        let (made, changed) = tokio::join!(making, other.change_account(&less, 0));
+        let making = join_all(
+            drafts
+                .into_iter()
+                .map(|draft| world.store.make_key(draft, Attached::nothing())),
+        );
+        let (made, changed) =
+            tokio::join!(making, other.change_account(&less, 0, Attached::nothing()));
         changed.unwrap();
         for made in made {
             assert!(
@@ -165,14 +195,7 @@ async fn no_key_is_made_beside_what_is_taken_from_its_account(world: World) {
         for text in texts {
             assert!(world.known(&text.into_text()).await.is_none());
         }
-        assert!(
-            world
-                .store
-                .keys_of(ada.id, None, 10)
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert_eq!(keys(&world).await, 0);
     }
 }
 
@@ -181,7 +204,11 @@ async fn a_project_with_containers_is_not_removed(world: World) {
     let mut inside = container("inside");
     inside.project = Some(project);
     world.insert(&inside).await;
-    let outcome = world.store.remove_project(project, at(1)).await.unwrap();
+    let outcome = world
+        .store
+        .remove_project(project, at(1), Attached::nothing())
+        .await
+        .unwrap();
     assert!(matches!(outcome, ProjectRemoval::InUse));
     let gone = Resource {
         state: State::Removed,
@@ -190,9 +217,17 @@ async fn a_project_with_containers_is_not_removed(world: World) {
         ..inside
     };
     assert!(world.rewrite(&gone, 0).await);
-    let outcome = world.store.remove_project(project, at(1)).await.unwrap();
+    let outcome = world
+        .store
+        .remove_project(project, at(1), Attached::nothing())
+        .await
+        .unwrap();
     assert!(matches!(outcome, ProjectRemoval::Removed(_)));
-    let outcome = world.store.remove_project(project, at(2)).await.unwrap();
+    let outcome = world
+        .store
+        .remove_project(project, at(2), Attached::nothing())
+        .await
+        .unwrap();
     assert!(matches!(outcome, ProjectRemoval::Missing));
 }
 
@@ -208,11 +243,15 @@ async fn a_project_that_is_removed_takes_its_keys_along(world: World) {
         texts.push(world.key_text(key(&ada, Role::Member, Some(project))).await);
     }
     let before = world.store.end_of_changes().await.unwrap();
-    world.store.remove_project(gone, at(1)).await.unwrap();
+    world
+        .store
+        .remove_project(gone, at(1), Attached::nothing())
+        .await
+        .unwrap();
     assert!(world.known(&texts[0]).await.is_none());
     assert!(world.known(&texts[1]).await.is_some());
     let (_, late) = NewKey::draft(key(&ada, Role::Member, Some(gone))).unwrap();
-    let refused = world.store.make_key(late).await;
+    let refused = world.store.make_key(late, Attached::nothing()).await;
     assert!(matches!(
         refused,
         Err(KeyError::Missing(ResourceType::Project))

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use drover_domain::resource::{Details, ProjectRole};
 use drover_domain::{ResourceType, Role, State, Timestamp};
 use drover_scenarios::until::until;
-use drover_store::{CredentialKind, KeyError, NewKey, Presented, Verified};
+use drover_store::{Attached, CredentialKind, KeyError, NewKey, Presented, Verified};
 
 use crate::support::{NOW, World, account, at, key, operator};
 
@@ -16,7 +16,6 @@ facts! {
     a_key_that_has_expired_is_refused,
     a_key_that_is_removed_is_refused_by_every_server,
     the_first_key_comes_with_its_account_or_not_at_all,
-    the_keys_of_an_account_are_listed_in_pages,
     the_last_use_of_a_key_is_written_down_once_a_minute,
 }
 
@@ -32,6 +31,7 @@ async fn a_key_is_good_for_what_it_says(world: World) {
         account: Some(ada.id),
         project: Some(project),
         role: Role::Viewer,
+        expires: None,
     };
     assert_eq!(world.known(&text).await, Some(expected));
     assert_eq!(world.resource(&wanted).await, Some(wanted));
@@ -49,7 +49,7 @@ async fn a_key_is_never_more_than_its_account(world: World) {
         (Role::Viewer, None),
     ] {
         let (_, new) = NewKey::draft(key(&ada, role, project)).unwrap();
-        let refused = world.store.make_key(new).await;
+        let refused = world.store.make_key(new, Attached::nothing()).await;
         assert!(matches!(refused, Err(KeyError::NotCovered)), "{refused:?}");
     }
     assert_eq!(world.rows().await, before);
@@ -78,12 +78,26 @@ async fn a_key_that_is_removed_is_refused_by_every_server(world: World) {
     let kind = CredentialKind::ApiKey;
     let presented = Presented::parse(kind, &text).unwrap();
     assert!(other.verify(kind, &presented, NOW).await.unwrap().is_some());
-    let removed = world.store.remove_key(wanted.id, at(1)).await.unwrap();
+    let removed = world
+        .store
+        .remove_key(wanted.id, at(1), Attached::nothing())
+        .await
+        .unwrap();
     assert_eq!(removed.unwrap().state, State::Removed);
     assert!(other.verify(kind, &presented, NOW).await.unwrap().is_none());
     assert!(world.known(&text).await.is_none());
-    assert!(other.remove_key(wanted.id, at(2)).await.unwrap().is_none());
-    let account = world.store.remove_key(ada.id, at(2)).await.unwrap();
+    assert!(
+        other
+            .remove_key(wanted.id, at(2), Attached::nothing())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let account = world
+        .store
+        .remove_key(ada.id, at(2), Attached::nothing())
+        .await
+        .unwrap();
     assert!(account.is_none(), "an account is no key");
 }
 
@@ -98,22 +112,6 @@ async fn the_first_key_comes_with_its_account_or_not_at_all(world: World) {
     assert!(world.known(&issued.into_text()).await.is_none());
 }
 
-async fn the_keys_of_an_account_are_listed_in_pages(world: World) {
-    let ada = world.made(operator("ada")).await;
-    let bob = world.made(operator("bob")).await;
-    let mut made = Vec::new();
-    for _ in 0..3 {
-        world.key_text(key(&bob, Role::Viewer, None)).await;
-        let hers = key(&ada, Role::Viewer, None);
-        world.key_text(hers.clone()).await;
-        made.push(hers);
-    }
-    let first = world.store.keys_of(ada.id, None, 2).await.unwrap();
-    assert_eq!(first, made[..2]);
-    let rest = world.store.keys_of(ada.id, Some(first[1].id), 2).await;
-    assert_eq!(rest.unwrap(), made[2..]);
-}
-
 async fn the_last_use_of_a_key_is_written_down_once_a_minute(world: World) {
     let ada = world.made(operator("ada")).await;
     let wanted = key(&ada, Role::Operator, None);
@@ -121,9 +119,8 @@ async fn the_last_use_of_a_key_is_written_down_once_a_minute(world: World) {
     let kind = CredentialKind::ApiKey;
     let presented = Presented::parse(kind, &text).unwrap();
     let last_use = async || {
-        let wanted = std::slice::from_ref(&wanted);
-        let uses = world.store.last_uses(wanted).await.unwrap();
-        uses.get(&wanted[0].id).copied()
+        let uses = world.store.last_uses(&[wanted.id]).await.unwrap();
+        uses.get(&wanted.id).copied()
     };
     let written = async |moment: Timestamp| {
         until("the use is written", Duration::from_secs(20), || async {

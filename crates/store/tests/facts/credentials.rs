@@ -44,6 +44,7 @@ async fn what_is_issued_is_known_again(world: World) {
             account: None,
             project: None,
             role,
+            expires: None,
         };
         assert_eq!(verified, Some(expected));
         assert!(world.store.has_credential(kind).await.unwrap());

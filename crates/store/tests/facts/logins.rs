@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drover_domain::{Resource, ResourceId, Timestamp};
 use drover_store::{
-    Attempt, FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, LoggedIn, LoginError, LoginFilter,
-    LoginOutcome, NewPassword, SessionText, Store, WINDOW,
+    Attached, Attempt, FAILURES_OF_A_NAME, FAILURES_OF_AN_ADDRESS, LoggedIn, LoginError,
+    LoginFilter, LoginOutcome, Mutated, NewPassword, SessionText, Store, WINDOW,
 };
 use futures::future::join_all;
 
@@ -49,7 +49,11 @@ async fn log_in(store: &Store, password: &str, now: Timestamp) -> Result<LoggedI
 async fn ada(world: &World) -> Resource {
     let ada = operator("ada");
     let password = Some(PASSWORD.to_owned());
-    world.store.make_account(&ada, password).await.unwrap();
+    world
+        .store
+        .make_account(&ada, password, Attached::nothing())
+        .await
+        .unwrap();
     ada
 }
 
@@ -81,11 +85,7 @@ async fn whoever_knows_the_password_gets_a_session(world: World) {
     assert_eq!(session.from.as_deref(), Some("192.0.2.1"));
     let wrong = format!("{}x", logged_in.text.reveal());
     assert!(!is_open(&world, &SessionText::parse(&wrong).unwrap()).await);
-    let logins = world
-        .store
-        .last_uses(std::slice::from_ref(&ada))
-        .await
-        .unwrap();
+    let logins = world.store.last_logins(&[ada.id]).await.unwrap();
     assert_eq!(logins, HashMap::from([(ada.id, NOW)]));
 }
 
@@ -120,8 +120,10 @@ async fn a_new_password_ends_the_other_sessions(world: World) {
         stays: Some(stays.session.id),
         now: at(1),
     };
-    let set = world.store.set_password(new, "battery staple".to_owned());
-    assert!(set.await.unwrap());
+    let set = world
+        .store
+        .set_password(new, "battery staple".to_owned(), Attached::nothing());
+    assert_eq!(set.await.unwrap(), Mutated::Done);
     assert!(is_open(&world, &stays.text).await);
     assert!(!is_open(&world, &ends.text).await);
     let old = world
@@ -130,9 +132,15 @@ async fn a_new_password_ends_the_other_sessions(world: World) {
     assert!(matches!(old.await, Err(LoginError::Refused)));
     let confirm = attempt("ada", "battery staple", at(3));
     world.store.confirm_password(confirm).await.unwrap();
-    world.store.remove_account(ada.id, at(4)).await.unwrap();
-    let set = world.store.set_password(new, PASSWORD.to_owned());
-    assert!(!set.await.unwrap(), "there is nobody any more");
+    world
+        .store
+        .remove_account(ada.id, at(4), Attached::nothing())
+        .await
+        .unwrap();
+    let set = world
+        .store
+        .set_password(new, PASSWORD.to_owned(), Attached::nothing());
+    assert_eq!(set.await.unwrap(), Mutated::Moved, "nobody is there");
 }
 
 async fn an_account_that_may_less_loses_its_sessions(world: World) {
@@ -143,14 +151,26 @@ async fn an_account_that_may_less_loses_its_sessions(world: World) {
         version: 1,
         ..ada.clone()
     };
-    world.store.change_account(&renamed, 0).await.unwrap();
+    world
+        .store
+        .change_account(&renamed, 0, Attached::nothing())
+        .await
+        .unwrap();
     assert!(is_open(&world, &logged_in.text).await);
     let mut less = account("ada", &[]);
     (less.id, less.version) = (ada.id, 2);
-    world.store.change_account(&less, 1).await.unwrap();
+    world
+        .store
+        .change_account(&less, 1, Attached::nothing())
+        .await
+        .unwrap();
     assert!(!is_open(&world, &logged_in.text).await);
     let again = log_in(&world.store, PASSWORD, NOW).await.unwrap();
-    world.store.remove_account(ada.id, at(1)).await.unwrap();
+    world
+        .store
+        .remove_account(ada.id, at(1), Attached::nothing())
+        .await
+        .unwrap();
     assert!(!is_open(&world, &again.text).await);
     let gone = log_in(&world.store, PASSWORD, NOW).await;
     assert!(matches!(gone, Err(LoginError::Refused)), "{gone:?}");

@@ -43,6 +43,17 @@ impl Api {
         })
     }
 
+    /// A client of the same servers, which shows another key.
+    #[must_use]
+    pub fn holding(&self, key: impl Into<String>) -> Self {
+        Self {
+            http: self.http.clone(),
+            servers: self.servers.clone(),
+            key: key.into(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
     /// The addresses of the servers.
     #[must_use]
     pub fn servers(&self) -> &[String] {
@@ -75,6 +86,14 @@ impl Api {
     /// When no answer comes.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
         send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Patches something with JSON.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Reply> {
+        send(self.request(Method::PATCH, path).json(body)).await
     }
 
     /// Deletes something.

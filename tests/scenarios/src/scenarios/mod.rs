@@ -5,6 +5,8 @@
 //! installation that has done other work before, and leave containers behind, which the
 //! installation sweeps away.
 
+pub mod accounts;
+pub mod api_keys;
 pub mod bulk;
 pub mod command_line;
 pub mod conditional_requests;
@@ -13,9 +15,11 @@ pub mod intents;
 pub mod lifecycle;
 pub mod lists;
 pub mod metrics;
+mod people;
 pub mod placement;
 pub mod processes;
 pub mod refusals;
+pub mod sessions;
 pub mod tokens;
 pub mod updates;
 pub mod watches;

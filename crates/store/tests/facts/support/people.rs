@@ -5,7 +5,7 @@ use drover_domain::resource::{
     ProjectSpec,
 };
 use drover_domain::{Resource, ResourceId, Role, State};
-use drover_store::{CredentialKind, NewKey, Presented, Verified};
+use drover_store::{Attached, CredentialKind, NewKey, Presented, Verified};
 
 use super::{NOW, World, resource};
 
@@ -59,14 +59,17 @@ impl World {
 
     /// Makes an account, without a password.
     pub(crate) async fn made(&self, account: Resource) -> Resource {
-        self.store.make_account(&account, None).await.unwrap();
+        self.store
+            .make_account(&account, None, Attached::nothing())
+            .await
+            .unwrap();
         account
     }
 
     /// Makes a key that nothing speaks against, and gives its text.
     pub(crate) async fn key_text(&self, key: Resource) -> String {
         let (issued, new) = NewKey::draft(key).unwrap();
-        self.store.make_key(new).await.unwrap();
+        self.store.make_key(new, Attached::nothing()).await.unwrap();
         issued.into_text()
     }
 
