@@ -260,4 +260,38 @@ mod tests {
         let operator = caller(Role::Operator, Scope::Everything);
         assert!(operator.may_change(&container_in(1)));
     }
+
+    #[test]
+    fn a_list_has_what_exists_for_the_caller_and_nothing_else() {
+        let two = Scope::Projects(vec![(id(1), Role::Member), (id(2), Role::Viewer)]);
+        let own = || vec![Operand::Id(id(1).uuid()), Operand::Id(id(2).uuid())];
+        let person = caller(Role::Member, two);
+        for (listed, subject, test) in [
+            (
+                Listed::Resource(ResourceType::Container),
+                Subject::Project,
+                Test::OneOf(own()),
+            ),
+            (
+                Listed::Resource(ResourceType::Project),
+                Subject::Id,
+                Test::OneOf(own()),
+            ),
+            (
+                Listed::Resource(ResourceType::Host),
+                Subject::Project,
+                Test::OneOfOrNull(own()),
+            ),
+            (Listed::Process, Subject::Project, Test::OneOfOrNull(own())),
+        ] {
+            let expected = Condition::new(subject, test);
+            assert_eq!(person.horizon(listed), Some(expected), "{listed:?}");
+        }
+        let agent = caller(Role::Agent, Scope::Agent(id(5)));
+        let agents = Listed::Resource(ResourceType::Agent);
+        let only = Condition::new(Subject::Id, Test::Equals(Operand::Id(id(5).uuid())));
+        assert_eq!(agent.horizon(agents), Some(only));
+        let operator = caller(Role::Operator, Scope::Everything);
+        assert_eq!(operator.horizon(agents), None);
+    }
 }
