@@ -59,9 +59,10 @@ impl<T: FromObject> FromRequest<Arc<Shared>> for JsonBody<T> {
 impl<T: FromObject> OperationInput for JsonBody<T> {
     fn operation_input(context: &mut GenContext, operation: &mut Operation) {
         let json_schema = context.schema.subschema_for::<T>();
-        let may_be_left_out = T::json_schema(&mut context.schema)
-            .get("required")
-            .is_none_or(|required| required == &Value::Array(Vec::new()));
+        let schema = T::json_schema(&mut context.schema);
+        let needs_nothing = |required: &Value| required == &Value::Array(Vec::new());
+        let may_be_left_out =
+            schema.get("required").is_none_or(needs_nothing) && schema.get("oneOf").is_none();
         let body = RequestBody {
             content: [("application/json".to_owned(), media(json_schema))]
                 .into_iter()

@@ -22,7 +22,7 @@ use crate::body::FromObject;
 use crate::new::New;
 use crate::problem::{Problem, shape};
 use crate::query::Preferred;
-use crate::representation::{Container, Shown};
+use crate::representation::{Container, Shown, add_fields};
 
 /// The most containers of one request.
 const MOST: usize = 1_000;
@@ -82,6 +82,27 @@ impl JsonSchema for Wanted {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let one = generator.subschema_for::<New<Container>>();
+        let alike = generator.subschema_for::<Alike>();
+        json_schema!({
+            "description": "One container, so many alike, or a list of them.",
+            "oneOf": [
+                one,
+                alike,
+                { "type": "array", "items": one, "minItems": 1, "maxItems": MOST },
+            ],
+        })
+    }
+}
+
+/// So many containers alike, for the description: a name of their own lets clients be generated.
+struct Alike;
+
+impl JsonSchema for Alike {
+    fn schema_name() -> Cow<'static, str> {
+        "NewContainersAlike".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut many = New::<Container>::json_schema(generator);
         let count = json_schema!({
             "properties": {
@@ -94,15 +115,8 @@ impl JsonSchema for Wanted {
             },
             "required": ["count"],
         });
-        crate::representation::add_fields(&mut many, count);
-        json_schema!({
-            "description": "One container, so many alike, or a list of them.",
-            "oneOf": [
-                one,
-                many,
-                { "type": "array", "items": one, "minItems": 1, "maxItems": MOST },
-            ],
-        })
+        add_fields(&mut many, count);
+        many
     }
 }
 

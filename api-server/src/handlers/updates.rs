@@ -209,8 +209,16 @@ impl<K: Changeable> JsonSchema for Patch<K> {
     }
 }
 
-/// The schema of a field in a patch: null takes it away, and so it does with what is inside.
+/// The schema of a field in a patch: null takes it away, and so it does with what is inside. What is
+/// not given stays as it is, whatever it would be by default.
 fn or_null(mut schema: Value) -> Value {
+    if let Value::Object(fields) = &mut schema {
+        fields.remove("default");
+        if let Some(named) = fields.remove("$ref") {
+            let alternatives = json!([{ "$ref": named }, { "type": "null" }]);
+            fields.insert("anyOf".to_owned(), alternatives);
+        }
+    }
     if let Some(Value::String(one)) = schema.get("type").cloned() {
         schema["type"] = json!([one, "null"]);
     }

@@ -393,7 +393,6 @@ impl<K: Kind> JsonSchema for Shown<K> {
         });
         add_fields(&mut schema, added);
         schema.remove("additionalProperties");
-        schema.insert("title".to_owned(), json!(K::NAME));
         let description = format!("What there is to see of one of the {}.", K::TYPE.plural());
         schema.insert("description".to_owned(), json!(description));
         schema

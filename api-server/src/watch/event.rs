@@ -77,7 +77,7 @@ pub(super) enum Event<'a> {
             serialize_with = "some_as_text",
             skip_serializing_if = "Option::is_none"
         )]
-        #[schemars(with = "String")]
+        #[schemars(default, with = "String")]
         position: Option<Position>,
         /// What can be done about it.
         hint: &'static str,
@@ -91,7 +91,7 @@ pub(super) enum Event<'a> {
             serialize_with = "some_as_text",
             skip_serializing_if = "Option::is_none"
         )]
-        #[schemars(with = "String")]
+        #[schemars(default, with = "String")]
         position: Option<Position>,
         /// What can be done about it.
         hint: &'static str,
