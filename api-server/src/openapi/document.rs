@@ -12,6 +12,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::alternatives;
 use crate::Shared;
 use crate::problem::{catalogue, shape};
 use crate::routes::Routes;
@@ -63,7 +64,7 @@ pub(crate) fn describe(routes: impl FnOnce() -> Routes) -> Described {
     tell_of_forgery(&mut document);
     let mut document = serde_json::to_value(document).unwrap_or_default();
     finish(&mut document);
-    name_alternatives(&mut document["components"]["schemas"]);
+    alternatives::name(&mut document["components"]["schemas"]);
     Described { router, document }
 }
 
@@ -111,6 +112,7 @@ fn finish(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(finish),
         Value::Object(object) => {
             bound(object);
+            alternatives::as_words(object);
             // Nothing is what is there where nothing is given.
             if object.get("default") == Some(&Value::Null) {
                 object.remove("default");
@@ -138,35 +140,4 @@ fn bound(schema: &mut Map<String, Value>) {
     }
     schema.entry("minimum").or_insert(bounds.0);
     schema.entry("maximum").or_insert(bounds.1);
-}
-
-/// Gives a name to each alternative that a field of its own tells from the others (`event: cut` of
-/// `WatchEvent` becomes `WatchEventCut`): generated clients have a type for what has a name.
-fn name_alternatives(schemas: &mut Value) {
-    let Value::Object(schemas) = schemas else {
-        return;
-    };
-    let mut named = Map::new();
-    for (name, schema) in schemas.iter_mut() {
-        let alternatives = schema.get_mut("oneOf").and_then(Value::as_array_mut);
-        for alternative in alternatives.into_iter().flatten() {
-            if let Some(tag) = tag_of(alternative) {
-                let name = format!("{name}{tag}");
-                let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
-                named.insert(name, std::mem::replace(alternative, reference));
-            }
-        }
-    }
-    schemas.extend(named);
-}
-
-/// What tells an object from its alternatives, with a capital.
-fn tag_of(alternative: &Value) -> Option<String> {
-    let properties = alternative.get("properties")?.as_object()?;
-    let tag = properties
-        .values()
-        .find_map(|one| one.get("const")?.as_str())?;
-    let mut letters = tag.chars();
-    let first = letters.next()?.to_ascii_uppercase();
-    Some(std::iter::once(first).chain(letters).collect())
 }

@@ -5,6 +5,7 @@
 //! its role allows, and whoever shows none, of all: what the API looks like is no secret, what is
 //! in it is.
 
+mod alternatives;
 mod document;
 
 use std::collections::BTreeMap;

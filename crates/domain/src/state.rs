@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! states {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
         /// A state of a resource. Which of them a type has, and how it moves among them, is said
-        /// by its [lifecycle](crate::lifecycle).
+        /// by its lifecycle.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "camelCase")]
         pub enum State {
