@@ -17,8 +17,10 @@ use drover_domain::resource::Version;
 use schemars::{JsonSchema, json_schema};
 use serde::Serialize;
 
+use crate::authorization::Caller;
 use crate::conditional::{self, Known};
 use crate::problem::Problem;
+use crate::recording::{Answered, Kept};
 
 /// What can come of an operation that works.
 pub(crate) trait Outcome: 'static {
@@ -63,6 +65,8 @@ outcomes! {
         LOCATION "Where it is.", ETAG "What `If-Match` compares.";
     /// What was asked before is tried again.
     Retried: ACCEPTED "A process makes it true."; LOCATION "Where the process is.";
+    /// What was asked before, and has ended since.
+    Repeated: OK "The process has ended.", CREATED "The process has ended."; LOCATION "Where it is.", ETAG "What `If-Match` compares.";
     /// Several things were asked at once, each with an answer of its own.
     Several: MULTI_STATUS "An answer for each.";;
 }
@@ -135,6 +139,37 @@ impl<O: Outcome, T> Reply<O, T> {
     pub(crate) fn unless(mut self, known: Known) -> Self {
         self.known = known;
         self
+    }
+
+    /// What is written down of it together with what it tells of: its status, and all of it if the
+    /// request may be repeated. No secret may be in it.
+    ///
+    /// # Errors
+    /// When the body cannot be written.
+    pub(crate) fn answered(&self, caller: &Caller) -> Result<Answered, Problem>
+    where
+        T: Serialize,
+    {
+        let mut answered = Answered::from(self.status);
+        if caller.bears_a_key() {
+            let body = self.body.as_ref().map(serde_json::to_string).transpose();
+            let body = body.map_err(|error| {
+                tracing::error!(%error, "an answer cannot be written");
+                Problem::internal()
+            })?;
+            let body = body.unwrap_or_default();
+            let location = self.headers.get(header::LOCATION);
+            let location = location.and_then(|value| value.to_str().ok());
+            answered.kept = Some(Kept {
+                location: location.map(str::to_owned),
+                etag: self
+                    .version
+                    .map(|version| conditional::tag(version, body.as_bytes())),
+                body,
+                process: None,
+            });
+        }
+        Ok(answered)
     }
 
     /// Its status, its address and its body.

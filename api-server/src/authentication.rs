@@ -29,6 +29,7 @@ use tokio::time::timeout;
 use crate::Shared;
 use crate::authorization::{Caller, Scope};
 use crate::problem::{Problem, catalogue};
+use crate::recording::Record;
 use crate::serving::PeerAddress;
 
 /// The cookie of a session.
@@ -185,6 +186,7 @@ fn program(verified: &Verified) -> Caller {
         scope,
         expires: verified.expires,
         from: None,
+        record: Record::default(),
     }
 }
 
@@ -197,6 +199,7 @@ fn agent(verified: &Verified) -> Result<Caller, Problem> {
         scope: Scope::Agent(own),
         expires: None,
         from: None,
+        record: Record::default(),
     })
 }
 
@@ -213,6 +216,7 @@ fn person(open: &OpenSession) -> Result<Caller, Problem> {
         scope,
         expires: None,
         from: None,
+        record: Record::default(),
     })
 }
 

@@ -17,6 +17,7 @@ use drover_domain::{Resource, ResourceId, ResourceType, Role, Timestamp};
 use uuid::Uuid;
 
 use crate::problem::Problem;
+use crate::recording::Record;
 use crate::{Shared, request_id};
 
 /// Whoever made the request.
@@ -34,6 +35,8 @@ pub(crate) struct Caller {
     pub(crate) expires: Option<Timestamp>,
     /// The address that the request came from.
     pub(crate) from: Option<IpAddr>,
+    /// What is written down of the request.
+    pub(crate) record: Record,
 }
 
 /// Where a caller may be something.
@@ -219,6 +222,7 @@ mod tests {
             scope,
             expires: None,
             from: None,
+            record: Record::default(),
         }
     }
 

@@ -88,12 +88,17 @@ pub(crate) fn no_object() -> Problem {
     not_json("the body is JSON, but no object")
 }
 
+/// The bytes of a body, of bounded size and in bounded time.
+pub(crate) async fn bytes(body: Body, shared: &Shared) -> Result<Bytes, Problem> {
+    let reading = read(body, shared.options.body_limit);
+    timeout(READ_WITHIN, reading)
+        .await
+        .map_err(|_| too_slow())?
+}
+
 /// The body of a request as JSON; an empty body is an empty object.
 async fn json(request: Request, shared: &Shared) -> Result<Value, Problem> {
-    let reading = read(request.into_body(), shared.options.body_limit);
-    let bytes = timeout(READ_WITHIN, reading)
-        .await
-        .map_err(|_| too_slow())??;
+    let bytes = bytes(request.into_body(), shared).await?;
     if bytes.is_empty() {
         return Ok(Value::Object(Map::new()));
     }

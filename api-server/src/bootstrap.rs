@@ -142,7 +142,11 @@ pub async fn local_registration_token(
         maximum_uses: Some(1),
         lifetime: Some(LOCAL_TOKEN_LIFETIME),
     };
-    let (_, issued) = tokens::issue(store, token, clock.now()).await?;
+    let now = clock.now();
+    let resource = tokens::resource(token, now);
+    let issued = store.insert_token(&resource, now, Attached::nothing());
+    // Nothing is attached that could be repeated.
+    let issued = issued.await?.ok_or(StoreError::Closed)?;
     Ok(issued.into_text())
 }
 

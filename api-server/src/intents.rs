@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use drover_domain::lifecycle::Request;
 use drover_domain::write::{self, Intent};
 use drover_domain::{Process, ProcessId, Resource, ResourceId, ResourceType};
-use drover_store::{Accepted, fresh};
+use drover_store::{Accepted, Attached, Submitted, fresh};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::Shared;
@@ -30,11 +31,12 @@ pub(crate) async fn create<K: Kind>(
     let resource_type = resource.resource_type();
     let asked = asked(shared, caller, resource_type, Request::Create, false);
     let intent = Intent::to_create(resource, asked)?;
-    match shared.store.accept(intent.clone()).await? {
+    let attached = attached(caller, &intent, told::<MakingAsked, K>)?;
+    let submitted = Submitted::new(intent.clone(), attached);
+    match shared.store.accept(submitted).await? {
         Accepted::Committed { .. } => {}
-        Accepted::VersionMoved | Accepted::Repeated => {
-            return Err(Problem::conflict("the resource exists already"));
-        }
+        Accepted::VersionMoved => return Err(Problem::conflict("the resource exists already")),
+        Accepted::Repeated => return Err(Problem::repeated()),
         Accepted::OverQuota(refusal) => return Err(refusal.into()),
     }
     announce(shared, &intent).await;
@@ -51,18 +53,20 @@ pub(crate) async fn change<K: Kind>(
     request: Request,
     force: bool,
 ) -> Result<Reply<Asked, Shown<K>>, Problem> {
-    let intent = commit_change(shared, caller, read, (K::TYPE, id), request, force).await?;
+    let resource = (K::TYPE, id);
+    let told = told::<Asked, K>;
+    let intent = commit_change(shared, caller, read, resource, (request, force), told).await?;
     answer(shared, caller, intent, preferred, StatusCode::OK).await
 }
 
-/// Commits the intent that a resource be changed.
-pub(crate) async fn commit_change(
+/// Commits the intent that a resource be changed; `told` makes what is answered then.
+pub(crate) async fn commit_change<O: Outcome, T: Serialize>(
     shared: &Shared,
     caller: &Caller,
     read: &Precondition,
     (resource_type, id): (ResourceType, ResourceId),
-    request: Request,
-    force: bool,
+    (request, force): (Request, bool),
+    told: impl Fn(&Caller, Intent) -> Reply<O, T>,
 ) -> Result<Intent, Problem> {
     for _ in 0..TRIES {
         let resource = shared
@@ -75,8 +79,11 @@ pub(crate) async fn commit_change(
         read.check(resource.version)?;
         let asked = asked(shared, caller, resource_type, request, force);
         let intent = Intent::to_change(resource, asked)?;
-        match shared.store.accept(intent.clone()).await? {
-            Accepted::VersionMoved | Accepted::Repeated => {}
+        let attached = attached(caller, &intent, &told)?;
+        let submitted = Submitted::new(intent.clone(), attached);
+        match shared.store.accept(submitted).await? {
+            Accepted::VersionMoved => {}
+            Accepted::Repeated => return Err(Problem::repeated()),
             Accepted::OverQuota(refusal) => return Err(refusal.into()),
             Accepted::Committed { superseded } => {
                 if let Some(superseded) = superseded {
@@ -90,6 +97,35 @@ pub(crate) async fn commit_change(
     Err(Problem::conflict(
         "the resource changes faster than the request can be decided",
     ))
+}
+
+/// What is written down with an intent. The answer is made beforehand for requests that may be
+/// repeated only.
+fn attached<O: Outcome, T: Serialize>(
+    caller: &Caller,
+    intent: &Intent,
+    told: impl Fn(&Caller, Intent) -> Reply<O, T>,
+) -> Result<Attached, Problem> {
+    let answered = match caller.bears_a_key() {
+        true => told(caller, intent.clone()).answered(caller)?,
+        false => StatusCode::ACCEPTED.into(),
+    };
+    let now = intent.process.created;
+    let mut attached = caller.attached(now, &intent.resource, answered);
+    if let Some(answer) = &mut attached.answer {
+        answer.process = Some(intent.process.id);
+    }
+    Ok(attached)
+}
+
+/// `202` with the resource as it was committed.
+fn told<O: Outcome, K: Kind>(caller: &Caller, intent: Intent) -> Reply<O, Shown<K>> {
+    let reference = intent.resource.reference();
+    let location = representation::address(reference.resource_type, reference.id);
+    let version = intent.resource.version;
+    let mut shown = Shown::new(intent.resource, caller);
+    shown.process = Some(intent.process);
+    Reply::new(shown).at(&location).tagged(version)
 }
 
 /// Tells whoever may want to know of an intent that was committed.
@@ -132,7 +168,6 @@ async fn answer<O: Outcome, K: Kind>(
     ended: StatusCode,
 ) -> Result<Reply<O, Shown<K>>, Problem> {
     let reference = intent.resource.reference();
-    let location = representation::address(reference.resource_type, reference.id);
     if let Some(wait) = preferred.wait {
         let process = wait_for_chain(shared, intent.process.id, wait).await?;
         if process.is_some_and(|process| process.phase.is_finished()) {
@@ -143,19 +178,17 @@ async fn answer<O: Outcome, K: Kind>(
             let Some(resource) = resource else {
                 return Ok(Reply::empty(StatusCode::NO_CONTENT));
             };
+            let location = representation::address(reference.resource_type, reference.id);
             let version = resource.version;
             let reply = Reply::new(Shown::new(resource, caller)).with_status(ended);
             return Ok(reply.at(&location).tagged(version));
         }
     }
-    let version = intent.resource.version;
-    let mut shown = Shown::new(intent.resource, caller);
-    shown.process = Some(intent.process);
-    Ok(Reply::new(shown).at(&location).tagged(version))
+    Ok(told(caller, intent))
 }
 
 /// Waits for a process and for whatever follows from it.
-async fn wait_for_chain(
+pub(crate) async fn wait_for_chain(
     shared: &Shared,
     process: ProcessId,
     wait: Duration,

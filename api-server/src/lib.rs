@@ -28,6 +28,7 @@ mod new;
 mod openapi;
 mod problem;
 mod query;
+mod recording;
 mod representation;
 mod request_id;
 mod router;

@@ -16,7 +16,7 @@ use crate::problem::Problem;
 use crate::representation::{Account, Agent, ApiKey, Container, Host, Project, RegistrationToken};
 use crate::routes::Routes;
 use crate::serving::limits;
-use crate::{Shared, authentication, meter, openapi, request_id};
+use crate::{Shared, authentication, meter, openapi, recording, request_id};
 
 /// Every operation of the API that takes a key.
 pub(crate) fn api() -> Routes {
@@ -53,6 +53,7 @@ pub(crate) fn router(api: ApiRouter<Arc<Shared>>, shared: Arc<Shared>) -> Router
     let api = Router::from(api)
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(from_fn_with_state(shared.clone(), recording::watch_over))
         .layer(from_fn_with_state(shared.clone(), authentication::require));
     Router::new()
         .nest("/v1", api)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use drover_domain::resource::{Details, RegistrationTokenSpec, RegistrationTokenStatus};
-use drover_domain::{Resource, Role, State, Timestamp};
-use drover_store::{Attached, CredentialKind, Issued, Store, StoreError, fresh};
+use drover_domain::{Resource, State, Timestamp};
+use drover_store::fresh;
 
 /// A token that is wanted.
 #[derive(Default)]
@@ -15,12 +15,8 @@ pub(crate) struct Token {
     pub(crate) lifetime: Option<Duration>,
 }
 
-/// Makes a token: the resource that everybody can see, and the text that is shown once.
-pub(crate) async fn issue(
-    store: &Store,
-    token: Token,
-    now: Timestamp,
-) -> Result<(Resource, Issued), StoreError> {
+/// The resource of a token, as everybody can see it.
+pub(crate) fn resource(token: Token, now: Timestamp) -> Resource {
     let details = Details::RegistrationToken {
         spec: RegistrationTokenSpec {
             maximum_uses: token.maximum_uses,
@@ -28,20 +24,9 @@ pub(crate) async fn issue(
         },
         status: RegistrationTokenStatus::default(),
     };
-    let resource = Resource {
+    let id = fresh::resource_id();
+    Resource {
         description: token.description,
-        ..Resource::new(
-            fresh::resource_id(),
-            token.name,
-            State::Active,
-            details,
-            now,
-        )
-    };
-    store.insert(&resource, Attached::nothing()).await?;
-    let kind = CredentialKind::RegistrationToken;
-    let issued = store
-        .issue(kind, Some(resource.id), Role::Agent, now)
-        .await?;
-    Ok((resource, issued))
+        ..Resource::new(id, token.name, State::Active, details, now)
+    }
 }

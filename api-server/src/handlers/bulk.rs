@@ -9,6 +9,7 @@ use aide::generate::GenContext;
 use aide::openapi::{Operation, Response};
 use aide::operation::OperationOutput;
 use axum::response::IntoResponse;
+use drover_store::KeptAnswer;
 use futures::{StreamExt, stream};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -22,6 +23,7 @@ use crate::body::FromObject;
 use crate::new::New;
 use crate::problem::{Problem, shape};
 use crate::query::Preferred;
+use crate::recording;
 use crate::representation::{Container, Shown, add_fields};
 
 /// The most containers of one request.
@@ -144,52 +146,106 @@ struct Answer {
     /// The container, if it was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default, schema_with = "container_schema")]
-    resource: Option<Shown<Container>>,
+    resource: Option<Asked>,
     /// Why it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default, schema_with = "shape::schema")]
     problem: Option<Value>,
 }
 
+/// A container that was asked for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Asked {
+    /// Just now.
+    Now(Box<Shown<Container>>),
+    /// By the same request before.
+    Before(Value),
+}
+
+impl Answer {
+    fn refused(problem: &Problem) -> Self {
+        Self {
+            status: problem.status().as_u16(),
+            location: None,
+            resource: None,
+            problem: Some(problem.to_json()),
+        }
+    }
+
+    fn repeated(kept: KeptAnswer) -> Self {
+        Self {
+            status: kept.status,
+            location: kept.location,
+            resource: serde_json::from_str(&kept.body).ok().map(Asked::Before),
+            problem: None,
+        }
+    }
+}
+
 fn container_schema(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<Shown<Container>>()
 }
 
-/// Asks for several containers.
+/// Asks for several containers. Those that were asked for by the same request before are not made
+/// again.
 pub(super) async fn create(
     shared: &Shared,
     caller: &Caller,
     preferred: Preferred,
     wanted: Vec<Result<New<Container>, Problem>>,
-) -> Reply<Several, Bulk> {
+) -> Result<Reply<Several, Bulk>, Problem> {
     // All are on their way before the first one is waited for.
     let at_once = match preferred.wait {
         Some(_) => MOST,
         None => AT_ONCE,
     };
-    let asked = wanted.into_iter().map(|new| async move {
-        let reply = containers::create_one(shared, caller, preferred, new?).await?;
-        Ok::<_, Problem>(reply.into_parts())
+    let mut kept = recording::kept_items(shared, caller, wanted.len()).await?;
+    let asked = wanted.into_iter().enumerate().map(|(index, new)| {
+        let kept = kept.remove(&index);
+        async move {
+            if let Some(kept) = kept {
+                return Answer::repeated(kept);
+            }
+            create_item(shared, &caller.for_item(index), preferred, new).await
+        }
     });
-    let answers = stream::iter(asked).buffered(at_once);
-    let answers = answers.map(|answer| match answer {
-        Ok((status, location, resource)) => Answer {
-            status: status.as_u16(),
-            location,
-            resource,
-            problem: None,
-        },
-        Err(problem) => Answer {
-            status: problem.status().as_u16(),
-            location: None,
-            resource: None,
-            problem: Some(problem.to_json()),
-        },
-    });
-    Reply::new(Bulk {
+    let asked: Vec<_> = asked.collect();
+    Ok(Reply::new(Bulk {
         r#type: "bulk",
-        data: answers.collect().await,
-    })
+        data: stream::iter(asked).buffered(at_once).collect().await,
+    }))
+}
+
+async fn create_item(
+    shared: &Shared,
+    caller: &Caller,
+    preferred: Preferred,
+    new: Result<New<Container>, Problem>,
+) -> Answer {
+    let made = async { containers::create_one(shared, caller, preferred, new?).await };
+    let problem = match made.await {
+        Ok(reply) => {
+            let (status, location, resource) = reply.into_parts();
+            return Answer {
+                status: status.as_u16(),
+                location,
+                resource: resource.map(Box::new).map(Asked::Now),
+                problem: None,
+            };
+        }
+        Err(problem) if recording::is_repeated(&problem) => {
+            // The same request is under way elsewhere, and was first.
+            match recording::kept_item(shared, caller).await {
+                Ok(Some(kept)) => return Answer::repeated(kept),
+                Ok(None) => problem,
+                Err(problem) => problem,
+            }
+        }
+        Err(problem) => problem,
+    };
+    recording::refused(shared, caller, &problem).await;
+    Answer::refused(&problem)
 }
 
 /// What comes of asking for one container or for several.

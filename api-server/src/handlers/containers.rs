@@ -18,6 +18,7 @@ use crate::new::New;
 use crate::problem::Problem;
 use crate::problem::catalogue::{CONFLICT, QUOTA_EXCEEDED};
 use crate::query::{Nothing, Preferred, Strict};
+use crate::recording::Repeatable;
 use crate::representation::{Container, Kind, Shown};
 use crate::routes::{Needs, Routes, about};
 
@@ -40,6 +41,7 @@ async fn create(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Strict(Nothing {}): Strict<Nothing>,
+    _: Repeatable,
     preferred: Preferred,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Made, Problem> {
@@ -48,7 +50,9 @@ async fn create(
             let made = create_one(&shared, &caller, preferred, *new).await?;
             Made::One(Box::new(made))
         }
-        Wanted::Several(all) => Made::Several(bulk::create(&shared, &caller, preferred, all).await),
+        Wanted::Several(all) => {
+            Made::Several(bulk::create(&shared, &caller, preferred, all).await?)
+        }
     })
 }
 

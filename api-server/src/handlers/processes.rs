@@ -6,8 +6,9 @@ use axum::extract::State;
 use axum::http::Uri;
 use drover_domain::engine;
 use drover_domain::listing::{Listed, Listing};
+use drover_domain::write::Intent;
 use drover_domain::{Phase, Process, ProcessId, Resource};
-use drover_store::{Attached, Marker};
+use drover_store::{Marker, Mutated};
 use tokio::time::Instant;
 
 use super::{Id, including, reading};
@@ -19,6 +20,7 @@ use crate::intents;
 use crate::problem::Problem;
 use crate::problem::catalogue::{CONFLICT, PROCESS_FINISHED, STATE};
 use crate::query::{ListOf, Nothing, ProcessQuery, Strict};
+use crate::recording::Repeatable;
 use crate::representation::{Collection, Item, ShownProcess};
 use crate::routes::{Needs, Routes, about};
 
@@ -110,6 +112,7 @@ async fn cancel(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    _: Repeatable,
     seen: Precondition,
 ) -> Result<Reply<Changed, ShownProcess>, Problem> {
     let id = ProcessId::new(id.uuid());
@@ -122,18 +125,18 @@ async fn cancel(
         let Some(cancellation) = engine::cancel(&process, &resource, &reason, now) else {
             return Err(Problem::process_finished(process.phase));
         };
-        let attached = Attached::nothing();
-        if shared
-            .store
-            .cancel(&cancellation, attached)
-            .await?
-            .is_done()
-        {
-            shared.announcer.ended(id).await;
-            shared.announcer.changed().await;
-            let version = conditional::version_of_process(&cancellation.process);
-            let shown = ShownProcess::new(cancellation.process, &caller);
-            return Ok(Reply::new(shown).tagged(version));
+        let version = conditional::version_of_process(&cancellation.process);
+        let shown = ShownProcess::new(cancellation.process.clone(), &caller);
+        let reply = Reply::<Changed, _>::new(shown).tagged(version);
+        let attached = caller.attached(now, &process, reply.answered(&caller)?);
+        match shared.store.cancel(&cancellation, attached).await? {
+            Mutated::Moved => {}
+            Mutated::Repeated => return Err(Problem::repeated()),
+            Mutated::Done => {
+                shared.announcer.ended(id).await;
+                shared.announcer.changed().await;
+                return Ok(reply);
+            }
         }
     }
     Err(Problem::conflict(
@@ -148,6 +151,7 @@ async fn retry(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    _: Repeatable,
     seen: Precondition,
 ) -> Result<Reply<Retried, ShownProcess>, Problem> {
     let id = ProcessId::new(id.uuid());
@@ -157,24 +161,45 @@ async fn retry(
     match process.phase {
         Phase::Failed | Phase::Canceled => {
             let resource = (process.resource.resource_type, process.resource.id);
-            let (request, force) = (process.request, process.force);
+            let asked = (process.request, process.force);
             let any = Precondition::default();
+            let told = |caller: &Caller, intent: Intent| retried(caller, intent.process);
             let intent =
-                intents::commit_change(&shared, &caller, &any, resource, request, force).await?;
+                intents::commit_change(&shared, &caller, &any, resource, asked, told).await?;
             process = intent.process;
         }
-        Phase::Waiting if hurry(&shared, id).await? => {
-            shared
-                .announcer
-                .ready(id, process.resource, process.priority)
-                .await;
-            process = find(&shared, &caller, id).await?;
+        Phase::Waiting => {
+            let mut hurried = process.clone();
+            hurried.run_after = shared.clock.now();
+            if hurry(&shared, &caller, &hurried).await? {
+                shared
+                    .announcer
+                    .ready(id, process.resource, process.priority)
+                    .await;
+                process = hurried;
+            }
         }
         Phase::Done => return Err(Problem::process_finished(process.phase)),
-        Phase::Queued | Phase::Running | Phase::Waiting => {}
+        Phase::Queued | Phase::Running => {}
     }
+    Ok(retried(&caller, process))
+}
+
+/// Has a process that waits go on at once. False if it waits no more.
+async fn hurry(shared: &Shared, caller: &Caller, process: &Process) -> Result<bool, Problem> {
+    let now = process.run_after;
+    let answered = retried(caller, process.clone()).answered(caller)?;
+    let attached = caller.attached(now, process, answered);
+    match shared.store.hurry(process.id, now, attached).await? {
+        Mutated::Done => Ok(true),
+        Mutated::Moved => Ok(false),
+        Mutated::Repeated => Err(Problem::repeated()),
+    }
+}
+
+fn retried(caller: &Caller, process: Process) -> Reply<Retried, ShownProcess> {
     let location = format!("/v1/processes/{}", process.id);
-    Ok(Reply::new(ShownProcess::new(process, &caller)).at(&location))
+    Reply::new(ShownProcess::new(process, caller)).at(&location)
 }
 
 /// A process, if it exists for the caller: as its resource does.
@@ -196,9 +221,4 @@ async fn changeable(
         .resource(reference.resource_type, reference.id)
         .await?;
     caller.changeable(resource.ok_or_else(|| Problem::not_found("resource"))?)
-}
-
-async fn hurry(shared: &Shared, id: ProcessId) -> Result<bool, Problem> {
-    let (now, attached) = (shared.clock.now(), Attached::nothing());
-    Ok(shared.store.hurry(id, now, attached).await?.is_done())
 }

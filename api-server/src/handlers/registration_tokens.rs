@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use drover_domain::resource::{name_schema, validate_description, validate_name};
 use drover_domain::{ResourceType, State as ResourceState};
-use drover_store::Attached;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,6 +19,7 @@ use crate::body::{self, FromObject, JsonBody};
 use crate::problem::Problem;
 use crate::problem::catalogue::CONFLICT;
 use crate::query::{Nothing, Strict};
+use crate::recording::Repeatable;
 use crate::representation::{self, Kind, RegistrationToken, Shown};
 use crate::routes::{Needs, Routes, about};
 use crate::tokens::{self, Token};
@@ -55,8 +56,11 @@ impl FromObject for Asked {
 struct IssuedToken {
     #[serde(flatten)]
     resource: Shown<RegistrationToken>,
-    /// What an agent introduces itself with. It is in this answer and in no other.
-    token: String,
+    /// What an agent introduces itself with. It is in this answer and in no other, not even in that to
+    /// a repeated request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "string"))]
+    token: Option<String>,
 }
 
 /// The addresses to make and remove tokens at.
@@ -88,6 +92,7 @@ async fn create(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Strict(Nothing {}): Strict<Nothing>,
+    _: Repeatable,
     JsonBody(asked): JsonBody<Asked>,
 ) -> Result<Reply<Made, IssuedToken>, Problem> {
     validate_name(&asked.name)?;
@@ -107,17 +112,26 @@ async fn create(
         maximum_uses: asked.maximum_uses,
         lifetime,
     };
-    let (resource, issued) = tokens::issue(&shared.store, wanted, shared.clock.now()).await?;
+    let now = shared.clock.now();
+    let resource = tokens::resource(wanted, now);
     let location = representation::address(ResourceType::RegistrationToken, resource.id);
+    // What is kept for a repetition is all but the text.
+    let kept = Shown::<RegistrationToken>::new(resource.clone(), &caller);
+    let kept = Reply::<Made, _>::new(kept).at(&location);
+    let attached = caller.attached(now, &resource, kept.answered(&caller)?);
+    let issued = shared.store.insert_token(&resource, now, attached).await?;
+    let issued = issued.ok_or_else(Problem::repeated)?;
+    shared.announcer.changed().await;
     let issued = IssuedToken {
         resource: Shown::new(resource, &caller),
-        token: issued.into_text(),
+        token: Some(issued.into_text()),
     };
     Ok(Reply::new(issued).at(&location))
 }
 
 async fn remove(
     State(shared): State<Arc<Shared>>,
+    caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
 ) -> Result<NoContent, Problem> {
@@ -135,7 +149,7 @@ async fn remove(
     resource.removed = Some(now);
     resource.updated = now;
     resource.version += 1;
-    let attached = Attached::nothing();
+    let attached = caller.attached(now, &resource, StatusCode::NO_CONTENT);
     let rewritten = shared.store.rewrite(&resource, expected, attached).await?;
     if !rewritten.is_done() {
         return Err(Problem::conflict(

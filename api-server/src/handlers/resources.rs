@@ -15,6 +15,7 @@ use crate::conditional::{Known, Precondition};
 use crate::intents;
 use crate::problem::catalogue::{CONFLICT, STATE};
 use crate::query::{Force, ListOf, OneOf, Preferred, Strict};
+use crate::recording::Repeatable;
 use crate::representation::{Kind, Shown};
 use crate::routes::{Needs, Routes, about};
 
@@ -90,6 +91,7 @@ fn action<K: Kind>(routes: Routes, member: &str, request: Request) -> Routes {
                   caller: Caller,
                   Id(id): Id,
                   Strict(Force { force }): Strict<Force>,
+                  _: Repeatable,
                   preferred: Preferred,
                   read: Precondition| async move {
                 intents::change::<K>(&shared, &caller, preferred, &read, id, request, force).await

@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use drover_domain::Resource;
 use drover_domain::resource::{Details, Invalid};
 use drover_store::Attached;
@@ -62,9 +63,9 @@ pub(crate) trait Changeable: Kind<Spec: DeserializeOwned> + Sized {
         shared: &Shared,
         before: &Resource,
         changed: &Resource,
+        attached: Attached,
     ) -> impl Future<Output = Result<bool, Problem>> + Send {
         async move {
-            let attached = Attached::nothing();
             let rewritten = shared.store.rewrite(changed, before.version, attached);
             Ok(rewritten.await?.is_done())
         }
@@ -109,7 +110,8 @@ async fn update<K: Changeable>(
         let mut changed = patch.apply(resource.clone())?;
         changed.version += 1;
         changed.updated = shared.clock.now();
-        if K::write(&shared, &resource, &changed).await? {
+        let attached = caller.attached(changed.updated, &changed, StatusCode::OK);
+        if K::write(&shared, &resource, &changed, attached).await? {
             shared.announcer.changed().await;
             let version = changed.version;
             let mut shown = [Shown::new(changed, &caller)];

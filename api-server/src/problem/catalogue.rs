@@ -44,6 +44,7 @@ kinds! {
     ACCOUNT_NAME = CONFLICT, "account.nameTaken", "Name taken";
     PROJECT_IN_USE = CONFLICT, "project.inUse", "In use";
     PROJECT_DEFAULT = CONFLICT, "project.default", "There always is one";
+    REPEATED = CONFLICT, "idempotency.conflict", "Repeated too soon";
     PROCESS_FINISHED = CONFLICT, "process.finished", "Finished";
     WATCH_GONE = GONE, "watch.gone", "Gone";
     PRECONDITION = PRECONDITION_FAILED, "precondition", "Not as it was read";
@@ -51,6 +52,7 @@ kinds! {
     QUERY_TOO_LONG = URI_TOO_LONG, "queryTooLong", "Query too long";
     PATH_TOO_LONG = URI_TOO_LONG, "pathTooLong", "Path too long";
     HEADERS_TOO_LARGE = REQUEST_HEADER_FIELDS_TOO_LARGE, "headersTooLarge", "Headers too large";
+    KEY_MISMATCH = UNPROCESSABLE_ENTITY, "idempotency.mismatch", "Key used before";
     INVALID = UNPROCESSABLE_ENTITY, "invalid", "Not valid";
     LOGIN_THROTTLED = TOO_MANY_REQUESTS, "login.throttled", "Too many failures";
     WATCHES = TOO_MANY_REQUESTS, "watches", "Too many watches";

@@ -136,6 +136,16 @@ impl Problem {
         .with_hint("read it again, and decide whether the change is still wanted")
     }
 
+    /// Somebody else was first under the same key.
+    pub(crate) fn repeated() -> Self {
+        Self::new(
+            &catalogue::REPEATED,
+            "another request under the same key was under way, and came to nothing",
+        )
+        .with_field("Idempotency-Key")
+        .with_hint("repeat the request")
+    }
+
     pub(crate) fn process_finished(phase: Phase) -> Self {
         Self::new(
             &catalogue::PROCESS_FINISHED,
@@ -238,9 +248,14 @@ impl Problem {
     }
 }
 
+/// The code of the problem that a response tells of, among its extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct RefusedWith(pub(crate) Cow<'static, str>);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = (self.kind.status, Json(self.to_json())).into_response();
+        response.extensions_mut().insert(RefusedWith(self.code));
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

@@ -106,7 +106,7 @@ impl OperationInput for Preferred {
     }
 }
 
-fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+pub(crate) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
     for value in headers.get_all("prefer") {
         let text = value.to_str().unwrap_or_default();
         for preference in text.split(',').map(str::trim) {

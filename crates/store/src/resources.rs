@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use drover_domain::resource::Version;
 use drover_domain::write::Passed;
-use drover_domain::{Resource, ResourceId, ResourceType, State};
-use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use drover_domain::{Resource, ResourceId, ResourceType, Role, State, Timestamp};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 
 use crate::changes::Passing;
+use crate::credentials::Grant;
 use crate::dialect::Together;
-use crate::entities::{Direct, resource};
-use crate::{Attached, Mutated, Store, StoreError, changes, dialect};
+use crate::entities::{Direct, credential, resource};
+use crate::{
+    Attached, CredentialKind, Issued, Mutated, Store, StoreError, changes, credentials, dialect,
+};
 
 /// Which resources to list, oldest first.
 #[derive(Clone, Debug)]
@@ -165,10 +171,44 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn insert(&self, new: &Resource, attached: Attached) -> Result<Mutated, StoreError> {
+        Ok(match self.insert_with(new, None, attached).await? {
+            true => Mutated::Done,
+            false => Mutated::Repeated,
+        })
+    }
+
+    /// Inserts a registration token, with the credential that it is, and writes down what is attached.
+    /// None if that was repeated.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn insert_token(
+        &self,
+        new: &Resource,
+        now: Timestamp,
+        attached: Attached,
+    ) -> Result<Option<Issued>, StoreError> {
+        let kind = CredentialKind::RegistrationToken;
+        let (issued, row) = credentials::issue(Grant::of(kind, Some(new.id), Role::Agent), now);
+        let is_done = self.insert_with(new, Some(row), attached).await?;
+        Ok(is_done.then_some(issued))
+    }
+
+    async fn insert_with(
+        &self,
+        new: &Resource,
+        credential: Option<credential::Model>,
+        attached: Attached,
+    ) -> Result<bool, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
         if !attached.write(&transaction).await? {
             transaction.rollback().await?;
-            return Ok(Mutated::Repeated);
+            return Ok(false);
+        }
+        if let Some(credential) = credential {
+            credential::Entity::insert(credential.into_active_model())
+                .exec_without_returning(&transaction)
+                .await?;
         }
         resource::Entity::insert(resource::Model::active(new)?)
             .exec_without_returning(&transaction)
@@ -181,7 +221,7 @@ impl Store {
         changes::append(&mut together, [Passing::of(new, &passed)].into_iter()).await?;
         together.run().await?;
         transaction.commit().await?;
-        Ok(Mutated::Done)
+        Ok(true)
     }
 
     /// Rewrites a resource outside of any process, if it still has the version that was read, and
