@@ -193,7 +193,8 @@ pub(crate) async fn wait_for_chain(
     process: ProcessId,
     wait: Duration,
 ) -> Result<Option<Process>, Problem> {
-    let until = Instant::now() + wait.min(shared.options.longest_wait);
+    let longest = shared.live.longest_wait(shared.options.longest_wait).await;
+    let until = Instant::now() + wait.min(longest);
     let mut id = process;
     loop {
         let row = shared

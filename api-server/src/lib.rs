@@ -22,12 +22,14 @@ pub mod bootstrap;
 mod conditional;
 mod handlers;
 mod intents;
+mod live;
 mod merge_patch;
 mod meter;
 mod new;
 mod openapi;
 mod problem;
 mod query;
+mod rate_limits;
 mod recording;
 mod representation;
 mod request_id;
@@ -52,7 +54,9 @@ use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
+use live::Live;
 use openapi::Descriptions;
+use rate_limits::Buckets;
 use serving::Serving;
 use waiters::Waiters;
 use watch::Watches;
@@ -118,6 +122,8 @@ pub(crate) struct Shared {
     /// Whether clients speak TLS to this server.
     pub(crate) is_tls: bool,
     pub(crate) watches: Watches,
+    pub(crate) live: Live,
+    pub(crate) buckets: Buckets,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -149,6 +155,8 @@ impl Server {
             is_tls: tls.is_some(),
             watches: Watches::new(options.watch.clone()),
             options,
+            live: Live::new(parts.store.clone()),
+            buckets: Buckets::default(),
             store: parts.store,
             announcer: Announcer::new(parts.bus.clone()),
             bus: parts.bus.clone(),

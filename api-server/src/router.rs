@@ -9,14 +9,14 @@ use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::handlers::{
-    accounts, api_keys, containers, health, index, lifecycles, logins, processes, projects,
-    registration_tokens, resources, schemas, sessions, updates, watch,
+    accounts, api_keys, audit_logs, containers, health, index, lifecycles, logins, processes,
+    projects, registration_tokens, resources, schemas, sessions, settings, updates, watch,
 };
 use crate::problem::Problem;
 use crate::representation::{Account, Agent, ApiKey, Container, Host, Project, RegistrationToken};
 use crate::routes::Routes;
 use crate::serving::limits;
-use crate::{Shared, authentication, meter, openapi, recording, request_id};
+use crate::{Shared, authentication, meter, openapi, rate_limits, recording, request_id};
 
 /// Every operation of the API that takes a key.
 pub(crate) fn api() -> Routes {
@@ -44,6 +44,8 @@ pub(crate) fn api() -> Routes {
         .and(logins::routes)
         .and(processes::routes)
         .and(schemas::routes)
+        .and(audit_logs::routes)
+        .and(settings::routes)
         .and(lifecycles::routes)
         .and(watch::routes)
 }
@@ -54,6 +56,7 @@ pub(crate) fn router(api: ApiRouter<Arc<Shared>>, shared: Arc<Shared>) -> Router
         .fallback(|| async { Problem::no_route() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(from_fn_with_state(shared.clone(), recording::watch_over))
+        .layer(from_fn_with_state(shared.clone(), rate_limits::limit))
         .layer(from_fn_with_state(shared.clone(), authentication::require));
     Router::new()
         .nest("/v1", api)

@@ -128,7 +128,7 @@ impl About {
             operation = operation
                 .security_requirement("key")
                 .security_requirement("session");
-            problems.push(&catalogue::UNAUTHORIZED);
+            problems.extend([&catalogue::UNAUTHORIZED, &catalogue::RATE_LIMIT]);
         }
         problems.extend([
             &catalogue::QUERY_TOO_LONG,

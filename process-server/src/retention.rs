@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_domain::Timestamp;
+use drover_domain::settings::Values;
 use drover_store::clock::Clock;
 use drover_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,33 @@ impl Default for Retention {
         Self {
             processes: Duration::from_secs(7 * 24 * 60 * 60),
             changes: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// How long answers are kept for whoever repeats a request.
+const ANSWERS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long each kind of history is kept, with what operators have set.
+#[derive(Clone, Copy, Debug)]
+struct Ages {
+    processes: Duration,
+    changes: Duration,
+    /// Audit rows, and logins.
+    audit: Duration,
+}
+
+impl Ages {
+    fn of(settings: &Values, retention: Retention) -> Self {
+        let hours = |number: Option<i64>| {
+            let hours = number.and_then(|number| u64::try_from(number).ok())?;
+            Some(Duration::from_secs(hours.saturating_mul(60 * 60)))
+        };
+        let days = |number: Option<i64>| hours(number).map(|hours| hours.saturating_mul(24));
+        Self {
+            processes: days(settings.process_retention_days).unwrap_or(retention.processes),
+            changes: hours(settings.change_retention_hours).unwrap_or(retention.changes),
+            audit: days(settings.audit_retention_days).unwrap_or(Duration::MAX),
         }
     }
 }
@@ -63,13 +91,43 @@ pub(crate) async fn run(
     }
 }
 
-/// Forgets one batch of each kind, and tells how large the larger was.
+/// Forgets one batch of each kind, and tells how large the largest was.
 async fn forget(store: &Store, now: Timestamp, retention: Retention) -> Result<u64, StoreError> {
-    let processes = store
-        .forget_processes(now.before(retention.processes), BATCH)
-        .await?;
-    let changes = store
-        .forget_changes(now.before(retention.changes), BATCH)
-        .await?;
-    Ok(processes.max(changes))
+    let stored = store.settings().await?;
+    let stored = stored.iter().map(|one| (one.name.as_str(), &one.value));
+    let ages = Ages::of(&Values::of(stored), retention);
+    let forgotten = [
+        store
+            .forget_processes(now.before(ages.processes), BATCH)
+            .await?,
+        store
+            .forget_changes(now.before(ages.changes), BATCH)
+            .await?,
+        store.forget_audit(now.before(ages.audit), BATCH).await?,
+        store.forget_logins(now.before(ages.audit), BATCH).await?,
+        store.forget_answers(now.before(ANSWERS), BATCH).await?,
+        store.forget_sessions(now, BATCH).await?,
+    ];
+    Ok(forgotten.into_iter().max().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_operators_set_counts_before_what_the_configuration_says() {
+        let retention = Retention::default();
+        let ages = Ages::of(&Values::default(), retention);
+        assert_eq!(ages.processes, retention.processes);
+        assert_eq!(ages.audit, Duration::from_secs(90 * 24 * 60 * 60));
+        let settings = Values {
+            process_retention_days: Some(1),
+            change_retention_hours: Some(2),
+            ..Values::default()
+        };
+        let ages = Ages::of(&settings, retention);
+        assert_eq!(ages.processes, Duration::from_secs(24 * 60 * 60));
+        assert_eq!(ages.changes, Duration::from_secs(2 * 60 * 60));
+    }
 }

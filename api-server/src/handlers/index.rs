@@ -26,13 +26,15 @@ pub(crate) struct ApiVersion {
 }
 
 /// What there is beside the types of resources, and the least role that sees it.
-const BESIDE: [(&str, Role); 6] = [
+const BESIDE: [(&str, Role); 8] = [
     ("self", Role::Agent),
     ("schemas", Role::Agent),
     ("lifecycles", Role::Agent),
     ("openapi", Role::Agent),
     ("processes", Role::Viewer),
     ("watch", Role::Agent),
+    ("auditLogs", Role::Operator),
+    ("settings", Role::Operator),
 ];
 
 /// The address of the index.

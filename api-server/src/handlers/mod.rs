@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod api_keys;
+pub(crate) mod audit_logs;
 mod beside;
 mod bulk;
 pub(crate) mod containers;
@@ -17,6 +18,7 @@ pub(crate) mod registration_tokens;
 pub(crate) mod resources;
 pub(crate) mod schemas;
 pub(crate) mod sessions;
+pub(crate) mod settings;
 pub(crate) mod updates;
 pub(crate) mod watch;
 

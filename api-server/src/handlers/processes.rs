@@ -91,7 +91,8 @@ async fn read(
     known: Known,
 ) -> Result<Reply<Read, Item<ShownProcess>>, Problem> {
     let id = ProcessId::new(id.uuid());
-    let until = Instant::now() + query.wait.min(shared.options.longest_wait);
+    let longest = shared.live.longest_wait(shared.options.longest_wait).await;
+    let until = Instant::now() + query.wait.min(longest);
     // Whose it is is looked at before anything is waited for.
     find(&shared, &caller, id).await?;
     let process = shared

@@ -56,6 +56,7 @@ kinds! {
     INVALID = UNPROCESSABLE_ENTITY, "invalid", "Not valid";
     LOGIN_THROTTLED = TOO_MANY_REQUESTS, "login.throttled", "Too many failures";
     WATCHES = TOO_MANY_REQUESTS, "watches", "Too many watches";
+    RATE_LIMIT = TOO_MANY_REQUESTS, "rateLimit", "Too many requests";
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "Internal error";
     UNAVAILABLE = SERVICE_UNAVAILABLE, "unavailable", "Unavailable";
 }

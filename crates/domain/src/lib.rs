@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | [`resource`] | what a container, host, agent … is, and whether what was asked is sound |
 //! | [`quota`] | whether a project may have one container more |
+//! | [`settings`] | what operators can set while servers run |
 //! | [`role`] | what the holder of a key may see and do |
 //! | [`lifecycle`] | which request is allowed in which state, and where it leads |
 //! | [`process`] | the row of a durable process: phase, step, journal, fence, cause |
@@ -27,6 +28,7 @@ pub mod process;
 pub mod quota;
 pub mod resource;
 pub mod role;
+pub mod settings;
 pub mod state;
 pub mod timestamp;
 pub mod write;

@@ -47,4 +47,9 @@ in_both_wirings! {
     conditional_requests on Simulated,
     updates on Simulated,
     watches on Simulated,
+    idempotency on Simulated,
+    audit on Simulated,
+    quotas on Simulated,
+    settings on Simulated,
+    rate_limits on Simulated,
 }

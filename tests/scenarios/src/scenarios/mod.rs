@@ -7,10 +7,12 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 pub mod bulk;
 pub mod command_line;
 pub mod conditional_requests;
 pub mod failures;
+pub mod idempotency;
 pub mod intents;
 pub mod lifecycle;
 pub mod lists;
@@ -18,8 +20,11 @@ pub mod metrics;
 mod people;
 pub mod placement;
 pub mod processes;
+pub mod quotas;
+pub mod rate_limits;
 pub mod refusals;
 pub mod sessions;
+pub mod settings;
 pub mod tokens;
 pub mod updates;
 pub mod watches;
