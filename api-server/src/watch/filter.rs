@@ -128,6 +128,7 @@ mod tests {
                 scope,
                 expires: None,
                 from: None,
+                record: crate::recording::Record::default(),
             },
         }
     }
