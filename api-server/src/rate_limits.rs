@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
@@ -121,10 +120,9 @@ fn refuse(wait: Duration) -> Response {
         "the key has made more requests than it may",
     )
     .with_hint(format!("repeat the request in {seconds} s"));
-    let mut response = problem.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    response
+    problem
+        .retry_after(Duration::from_secs(seconds))
+        .into_response()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use drover_domain::resource::{AccountSpec, AccountStatus, Details, Invalid};
 use drover_domain::{Resource, ResourceId, ResourceType, Role, State as ResourceState};
 use drover_store::{AccountError, Attached, LoginError, Mutated, NewPassword, fresh};
@@ -23,6 +24,7 @@ use crate::new::New;
 use crate::problem::catalogue::{ACCOUNT_NAME, LOGIN_THROTTLED, NOT_FOUND};
 use crate::problem::{Problem, catalogue};
 use crate::query::{Nothing, Strict};
+use crate::recording::{Answered, Repeatable, Subject};
 use crate::representation::{self, Account, Kind, Shown, add_fields};
 use crate::routes::{Needs, Routes, about};
 
@@ -129,6 +131,7 @@ async fn create(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Strict(Nothing {}): Strict<Nothing>,
+    _: Repeatable,
     JsonBody(asked): JsonBody<Asked>,
 ) -> Result<Reply<Made, Shown<Account>>, Problem> {
     let Asked { new, password } = asked;
@@ -152,25 +155,26 @@ async fn create(
         metadata: given.metadata,
         ..Resource::new(id, given.name, ResourceState::Active, details, now)
     };
-    let attached = Attached::nothing();
+    let location = representation::address(ResourceType::Account, id);
+    let reply = Reply::new(Shown::new(account.clone(), &caller));
+    let reply = reply.at(&location).tagged(account.version);
+    let attached = caller.attached(now, &account, reply.answered(&caller)?);
     shared
         .store
         .make_account(&account, password, attached)
         .await?;
     shared.announcer.changed().await;
-    let location = representation::address(ResourceType::Account, id);
-    let version = account.version;
-    let reply = Reply::new(Shown::new(account, &caller));
-    Ok(reply.at(&location).tagged(version))
+    Ok(reply)
 }
 
 async fn remove(
     State(shared): State<Arc<Shared>>,
+    caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
 ) -> Result<NoContent, Problem> {
-    let attached = Attached::nothing();
     let now = shared.clock.now();
+    let attached = caller.attached(now, Subject::default(), StatusCode::NO_CONTENT);
     let removed = shared.store.remove_account(id, now, attached).await?;
     removed.ok_or_else(|| Problem::not_found("account"))?;
     shared.announcer.changed().await;
@@ -182,6 +186,7 @@ async fn set_password(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    _: Repeatable,
     origin: Origin,
     JsonBody(asked): JsonBody<AskedPassword>,
 ) -> Result<NoContent, Problem> {
@@ -214,11 +219,13 @@ async fn set_password(
         stays: session.filter(|_| is_own),
         now: shared.clock.now(),
     };
-    let attached = Attached::nothing();
+    let answered = Answered::without_body(StatusCode::NO_CONTENT);
+    let attached = caller.attached(new.now, Subject::default(), answered);
     let set = shared.store.set_password(new, asked.password, attached);
     match set.await? {
+        Mutated::Done => Ok(NoContent),
         Mutated::Moved => Err(Problem::not_found("account")),
-        Mutated::Done | Mutated::Repeated => Ok(NoContent),
+        Mutated::Repeated => Err(Problem::repeated()),
     }
 }
 
@@ -235,6 +242,7 @@ impl Changeable for Account {
         shared: &Shared,
         before: &Resource,
         changed: &Resource,
+        attached: Attached,
     ) -> Result<bool, Problem> {
         let Details::Account { spec, .. } = &changed.details else {
             return Err(Problem::internal());
@@ -243,7 +251,7 @@ impl Changeable for Account {
         check_projects(shared, spec).await?;
         match shared
             .store
-            .change_account(changed, before.version, Attached::nothing())
+            .change_account(changed, before.version, attached)
             .await
         {
             Ok(()) => Ok(true),
@@ -307,7 +315,8 @@ impl From<AccountError> for Problem {
             AccountError::NameTaken => {
                 Self::new(&catalogue::ACCOUNT_NAME, detail).with_field("name")
             }
-            AccountError::VersionMoved | AccountError::Repeated => Self::conflict(detail),
+            AccountError::VersionMoved => Self::conflict(detail),
+            AccountError::Repeated => Self::repeated(),
             AccountError::Store(error) => error.into(),
         }
     }

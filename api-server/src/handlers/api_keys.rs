@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use drover_domain::resource::{
     ApiKeySpec, ApiKeyStatus, Details, labels_schema, metadata_schema, name_schema,
 };
 use drover_domain::{Resource, ResourceId, ResourceType, Role, State as ResourceState, Timestamp};
-use drover_store::{Attached, KeyError, NewKey, fresh};
+use drover_store::{KeyError, NewKey, fresh};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -27,6 +28,7 @@ use crate::new::Given;
 use crate::problem::Problem;
 use crate::problem::catalogue::ROLE;
 use crate::query::{Nothing, Strict};
+use crate::recording::Repeatable;
 use crate::representation::{self, ApiKey, Kind, Shown};
 use crate::routes::{Needs, Routes, about};
 
@@ -97,8 +99,11 @@ impl FromObject for Asked {
 struct IssuedKey {
     #[serde(flatten)]
     resource: Shown<ApiKey>,
-    /// What a program shows as `Authorization: Bearer`. It is in this answer and in no other.
-    key: String,
+    /// What a program shows as `Authorization: Bearer`. It is in this answer and in no other, not even
+    /// in that to a repeated request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "string"))]
+    key: Option<String>,
 }
 
 /// The addresses to make and revoke keys at.
@@ -121,6 +126,7 @@ async fn create(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Strict(Nothing {}): Strict<Nothing>,
+    _: Repeatable,
     JsonBody(asked): JsonBody<Asked>,
 ) -> Result<Reply<Made, IssuedKey>, Problem> {
     let now = shared.clock.now();
@@ -151,14 +157,21 @@ async fn create(
         metadata: given.metadata,
         ..Resource::new(id, given.name, ResourceState::Active, details, now)
     };
-    let (issued, key) = NewKey::draft(resource).ok_or_else(Problem::internal)?;
-    let resource = shared.store.make_key(key, Attached::nothing()).await?;
-    shared.announcer.changed().await;
     let location = representation::address(ResourceType::ApiKey, id);
     let version = resource.version;
+    // What is kept for a repetition is all but the text.
+    let kept = IssuedKey {
+        resource: Shown::new(resource.clone(), &caller),
+        key: None,
+    };
+    let kept = Reply::<Made, _>::new(kept).at(&location).tagged(version);
+    let attached = caller.attached(now, &resource, kept.answered(&caller)?);
+    let (issued, key) = NewKey::draft(resource).ok_or_else(Problem::internal)?;
+    let resource = shared.store.make_key(key, attached).await?;
+    shared.announcer.changed().await;
     let shown = IssuedKey {
         resource: Shown::new(resource, &caller),
-        key: issued.into_text(),
+        key: Some(issued.into_text()),
     };
     Ok(Reply::new(shown).at(&location).tagged(version))
 }
@@ -169,9 +182,9 @@ async fn remove(
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
 ) -> Result<NoContent, Problem> {
-    removable(&shared, &caller, ResourceType::ApiKey, id).await?;
-    let attached = Attached::nothing();
+    let key = removable(&shared, &caller, ResourceType::ApiKey, id).await?;
     let now = shared.clock.now();
+    let attached = caller.attached(now, &key, StatusCode::NO_CONTENT);
     let removed = shared.store.remove_key(id, now, attached).await?;
     removed.ok_or_else(|| Problem::not_found("apiKey"))?;
     shared.announcer.changed().await;
@@ -252,7 +265,7 @@ impl From<KeyError> for Problem {
             KeyError::Missing(ResourceType::Project) => unknown_project(),
             KeyError::Missing(_) => Self::invalid("accountId", "there is no such account"),
             KeyError::NotCovered => Self::invalid("role", "is more than the account may there"),
-            KeyError::Repeated => Self::conflict("the request was answered before"),
+            KeyError::Repeated => Self::repeated(),
             KeyError::Store(error) => error.into(),
         }
     }

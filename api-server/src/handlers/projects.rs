@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use drover_domain::resource::Details;
 use drover_domain::{Resource, ResourceType, State as ResourceState};
-use drover_store::{Attached, ProjectRemoval, fresh};
+use drover_store::{Attached, Mutated, ProjectRemoval, fresh};
 
 use super::accounts::named;
 use super::updates::Changeable;
@@ -21,6 +22,7 @@ use crate::new::New;
 use crate::problem::catalogue::{PROJECT_DEFAULT, PROJECT_IN_USE};
 use crate::problem::{Problem, catalogue};
 use crate::query::{Nothing, Strict};
+use crate::recording::Repeatable;
 use crate::representation::{self, Kind, Project, Shown};
 use crate::routes::{Needs, Routes, about};
 
@@ -48,6 +50,7 @@ async fn create(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
     Strict(Nothing {}): Strict<Nothing>,
+    _: Repeatable,
     JsonBody(new): JsonBody<New<Project>>,
 ) -> Result<Reply<Made, Shown<Project>>, Problem> {
     let New { given, spec } = new;
@@ -67,13 +70,17 @@ async fn create(
         metadata: given.metadata,
         ..Resource::new(id, given.name, ResourceState::Active, details, now)
     };
-    let attached = Attached::nothing();
-    shared.store.insert(&project, attached).await?;
-    shared.announcer.changed().await;
     let location = representation::address(ResourceType::Project, id);
-    let version = project.version;
-    let reply = Reply::new(Shown::new(project, &caller));
-    Ok(reply.at(&location).tagged(version))
+    let reply = Reply::new(Shown::new(project.clone(), &caller));
+    let reply = reply.at(&location).tagged(project.version);
+    let attached = caller.attached(now, &project, reply.answered(&caller)?);
+    match shared.store.insert(&project, attached).await? {
+        Mutated::Repeated => Err(Problem::repeated()),
+        Mutated::Done | Mutated::Moved => {
+            shared.announcer.changed().await;
+            Ok(reply)
+        }
+    }
 }
 
 async fn remove(
@@ -88,8 +95,8 @@ async fn remove(
             "what is asked for without a project belongs here",
         ));
     }
-    let attached = Attached::nothing();
     let now = shared.clock.now();
+    let attached = caller.attached(now, &project, StatusCode::NO_CONTENT);
     match shared.store.remove_project(id, now, attached).await? {
         ProjectRemoval::Removed(_) => {
             shared.announcer.changed().await;
@@ -112,13 +119,13 @@ impl Changeable for Project {
         shared: &Shared,
         before: &Resource,
         changed: &Resource,
+        attached: Attached,
     ) -> Result<bool, Problem> {
         named(&changed.name)?;
         let is_default = |project: &Resource| project.name == DEFAULT_PROJECT;
         if is_default(before) != is_default(changed) {
             return Err(default_project("there always is one project of this name"));
         }
-        let attached = Attached::nothing();
         let rewritten = shared.store.rewrite(changed, before.version, attached);
         Ok(rewritten.await?.is_done())
     }

@@ -18,14 +18,16 @@ use uuid::Uuid;
 use crate::Shared;
 use crate::answer::{Outcome, Reply, Told};
 use crate::authentication::{COOKIE, CurrentSession};
+use crate::authorization::Caller;
 use crate::body::{self, FromObject, JsonBody};
 use crate::problem::catalogue::{CREDENTIALS, CSRF, LOGIN_THROTTLED, NOT_FOUND};
 use crate::problem::{Problem, catalogue};
 use crate::query::{Nothing, Strict};
+use crate::recording::Subject;
 use crate::routes::{Needs, Routes, about};
 use crate::serving::PeerAddress;
 
-/// How long a session lasts: a day at work, and not until tomorrow.
+/// How long a session lasts if the settings do not say: a day at work, and not until tomorrow.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
 const TAG: &str = "Sessions";
@@ -169,11 +171,14 @@ async fn log_in(
     }
     super::accounts::check_length("password", &asked.password)?;
     let attempt = origin.attempt(asked.name, asked.password, shared.clock.now());
-    let logged_in = shared.store.log_in(attempt, LIFETIME).await?;
+    let hours = shared.live.values().await.session_hours;
+    let hours = hours.and_then(|hours| u64::try_from(hours).ok());
+    let lifetime = hours.map_or(LIFETIME, |hours| Duration::from_secs(hours * 60 * 60));
+    let logged_in = shared.store.log_in(attempt, lifetime).await?;
     // The account may have changed at the same moment; the next request says what it is then.
     let token = logged_in.text.token();
     let shown = ShownSession::new(&logged_in.session, &logged_in.account, token)?;
-    let cookie = cookie(&logged_in.text.reveal(), LIFETIME, shared.is_tls);
+    let cookie = cookie(&logged_in.text.reveal(), lifetime, shared.is_tls);
     Ok(Reply::new(shown)
         .at("/v1/sessions/current")
         .with_header(header::SET_COOKIE, &cookie))
@@ -189,10 +194,16 @@ async fn read(
 
 async fn log_out(
     State(shared): State<Arc<Shared>>,
+    caller: Caller,
     CurrentSession(open): CurrentSession,
     Strict(Nothing {}): Strict<Nothing>,
 ) -> Result<Reply<Over, ()>, Problem> {
-    shared.store.end_session(open.session.id).await?;
+    let subject = Subject {
+        id: Some(open.session.id),
+        project: None,
+    };
+    let attached = caller.attached(shared.clock.now(), subject, StatusCode::NO_CONTENT);
+    shared.store.end_session(open.session.id, attached).await?;
     let cookie = cookie("", Duration::ZERO, shared.is_tls);
     let over = Reply::empty(StatusCode::NO_CONTENT);
     Ok(over.with_header(header::SET_COOKIE, &cookie))

@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use aide::generate::GenContext;
+use aide::openapi::Operation;
+use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_from_schema};
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use drover_domain::Timestamp;
 use drover_domain::settings::{SETTINGS, Setting};
 use drover_store::StoredSetting;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -144,11 +148,10 @@ async fn list(
 
 async fn read(
     State(shared): State<Arc<Shared>>,
-    Path(name): Path<String>,
+    Named(setting): Named,
     Strict(Nothing {}): Strict<Nothing>,
     known: Known,
 ) -> Result<Reply<Read, Shown>, Problem> {
-    let setting = named(&name)?;
     let stored = stored(&shared).await?;
     let shown = Shown::new(setting, stored.get(setting.name));
     let version = shown.version;
@@ -158,12 +161,11 @@ async fn read(
 async fn set(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Path(name): Path<String>,
+    Named(setting): Named,
     Strict(Nothing {}): Strict<Nothing>,
     seen: Precondition,
     JsonBody(wanted): JsonBody<Wanted>,
 ) -> Result<Reply<Changed, Shown>, Problem> {
-    let setting = named(&name)?;
     let value = setting.check(&wanted.value);
     let value = value.map_err(|error| Problem::invalid("value", error.to_string()))?;
     let answered = StatusCode::OK;
@@ -175,18 +177,40 @@ async fn set(
 async fn reset(
     State(shared): State<Arc<Shared>>,
     caller: Caller,
-    Path(name): Path<String>,
+    Named(setting): Named,
     Strict(Nothing {}): Strict<Nothing>,
     seen: Precondition,
 ) -> Result<NoContent, Problem> {
-    let setting = named(&name)?;
     let answered = StatusCode::NO_CONTENT;
     write(&shared, &caller, setting, Value::Null, &seen, answered).await?;
     Ok(NoContent)
 }
 
-fn named(name: &str) -> Result<&'static Setting, Problem> {
-    Setting::named(name).ok_or_else(|| Problem::not_found("setting"))
+/// The name in the address of a setting.
+struct Named(&'static Setting);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        let setting = name.ok().and_then(|Path(name)| Setting::named(&name));
+        setting
+            .map(Self)
+            .ok_or_else(|| Problem::not_found("setting"))
+    }
+}
+
+impl OperationInput for Named {
+    fn operation_input(context: &mut GenContext, operation: &mut Operation) {
+        let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+        let schema = json_schema!({
+            "properties": { "name": { "type": "string", "enum": names } },
+            "required": ["name"],
+        });
+        let parameters = parameters_from_schema(context, schema, ParamLocation::Path);
+        add_parameters(context, operation, parameters);
+    }
 }
 
 async fn stored(shared: &Shared) -> Result<HashMap<String, StoredSetting>, Problem> {

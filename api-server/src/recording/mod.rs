@@ -104,6 +104,22 @@ pub(crate) struct Kept {
     pub(crate) process: Option<ProcessId>,
 }
 
+impl Answered {
+    /// An answer that is nothing but its status, kept like any other.
+    pub(crate) fn without_body(status: StatusCode) -> Self {
+        let kept = Kept {
+            location: None,
+            etag: None,
+            body: String::new(),
+            process: None,
+        };
+        Self {
+            status,
+            kept: Some(kept),
+        }
+    }
+}
+
 impl From<StatusCode> for Answered {
     fn from(status: StatusCode) -> Self {
         Self { status, kept: None }

@@ -51,6 +51,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use drover_bus::EventBus;
+use drover_domain::settings::Values;
 use drover_metrics::Presence;
 use drover_metrics::table::API_WATCHES;
 use drover_store::Store;
@@ -91,6 +92,9 @@ impl Default for WatchLimits {
     }
 }
 
+/// More places than any server has.
+const PLACES: usize = 1_000_000;
+
 /// The watches of a server.
 pub(crate) struct Watches {
     limits: WatchLimits,
@@ -107,16 +111,19 @@ struct Place {
 impl Watches {
     pub(crate) fn new(limits: WatchLimits) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(limits.watches)),
+            places: Arc::new(Semaphore::new(PLACES)),
             hub: Mutex::new(Weak::new()),
             limits,
         }
     }
 
-    /// A place for one more, if there is one.
-    fn enter(&self) -> Option<Place> {
+    /// A place for one more, if no more are taken than the settings say, or else the configuration.
+    fn enter(&self, settings: &Values) -> Option<Place> {
+        let most = settings.watches_per_server;
+        let most = most.and_then(|most| usize::try_from(most).ok());
         let permit = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        Some(Place {
+        let taken = PLACES - self.places.available_permits();
+        (taken <= most.unwrap_or(self.limits.watches)).then(|| Place {
             _permit: permit,
             _counted: API_WATCHES.enter([]),
         })

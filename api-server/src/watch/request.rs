@@ -138,9 +138,10 @@ pub(crate) async fn begin(
             Problem::new(&NOT_ACCEPTABLE, forms)
         })?),
     };
+    let settings = shared.live.values().await;
     let place = shared
         .watches
-        .enter()
+        .enter(&settings)
         .ok_or_else(|| Problem::new(&WATCHES, "the server has as many watches as it takes"))?;
     let beginning = Beginning::of(shared, &query, headers).await?;
     let heartbeat = heartbeat(&query)?;

@@ -21,7 +21,7 @@ use sea_orm::{
 use sha2::{Digest, Sha256};
 
 use crate::entities::session;
-use crate::{Store, StoreError, credentials};
+use crate::{Attached, Store, StoreError, credentials, dialect};
 
 /// Keeps the token apart from anything else that is ever made of the secret.
 const TOKEN_CONTEXT: &[u8] = b"drover session csrf token 1\0";
@@ -119,13 +119,20 @@ impl Store {
         Ok(account.map(|account| (session, account)))
     }
 
-    /// Ends a session, at once. False if there is none.
+    /// Ends a session, at once, and writes down what is attached. False if there is none.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn end_session(&self, id: Uuid) -> Result<bool, StoreError> {
-        let ended = session::Entity::delete_by_id(id).exec(&self.writer).await?;
-        Ok(ended.rows_affected > 0)
+    pub async fn end_session(&self, id: Uuid, attached: Attached) -> Result<bool, StoreError> {
+        let transaction = dialect::begin(&self.writer).await?;
+        attached.write(&transaction).await?;
+        let ended = session::Entity::delete_by_id(id).exec(&transaction).await?;
+        if ended.rows_affected == 0 {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Deletes sessions that ended before a moment, oldest first, at most `limit`, and tells how
