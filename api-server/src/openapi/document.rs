@@ -37,7 +37,7 @@ pub(crate) fn describe(routes: impl FnOnce() -> Routes) -> Described {
     // The router is described below its prefix, and used without: what is wrapped around it belongs
     // inside of the prefix.
     let described = ApiRouter::new().nest("/v1", router.clone());
-    let _: Router<Arc<Shared>> = described.finish_api_with(&mut document, |document| {
+    let nested: Router<Arc<Shared>> = described.finish_api_with(&mut document, |document| {
         document
             .security_scheme(
                 "key",
@@ -62,6 +62,7 @@ pub(crate) fn describe(routes: impl FnOnce() -> Routes) -> Described {
             )
     });
     tell_of_forgery(&mut document);
+    drop(nested);
     let mut document = serde_json::to_value(document).unwrap_or_default();
     finish(&mut document);
     alternatives::name(&mut document["components"]["schemas"]);

@@ -21,7 +21,8 @@ macro_rules! kinds {
         };)*
 
         /// All of them.
-        pub(crate) static ALL: &[&Kind] = &[$(&$name,)*];
+        #[cfg(test)]
+        static ALL: &[&Kind] = &[$(&$name,)*];
     };
 }
 
