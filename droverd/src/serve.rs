@@ -155,7 +155,7 @@ impl Wiring {
         let server = drover_process_server::Server::new(options, parts);
         let shutdown = self.shutdown.clone();
         services.spawn(async move {
-            server.run(shutdown).await;
+            Box::pin(server.run(shutdown)).await;
             locks.close().await;
             Ok(())
         });

@@ -122,7 +122,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             Ok(health::serve(health, metrics, settings.health_listen, shutdown.clone()).await?)
         }),
         async {
-            process.run(shutdown.clone()).await;
+            Box::pin(process.run(shutdown.clone())).await;
             Ok(())
         },
     )?;
