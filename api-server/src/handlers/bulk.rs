@@ -173,7 +173,10 @@ impl Answer {
         }
     }
 
-    fn repeated(kept: KeptAnswer) -> Self {
+    fn repeated(caller: &Caller, kept: KeptAnswer) -> Self {
+        if let Err(problem) = recording::check_repeated(caller, &kept) {
+            return Self::refused(&problem);
+        }
         Self {
             status: kept.status,
             location: kept.location,
@@ -205,7 +208,7 @@ pub(super) async fn create(
         let kept = kept.remove(&index);
         async move {
             if let Some(kept) = kept {
-                return Answer::repeated(kept);
+                return Answer::repeated(caller, kept);
             }
             create_item(shared, &caller.for_item(index), preferred, new).await
         }
@@ -237,7 +240,7 @@ async fn create_item(
         Err(problem) if recording::is_repeated(&problem) => {
             // The same request is under way elsewhere, and was first.
             match recording::kept_item(shared, caller).await {
-                Ok(Some(kept)) => return Answer::repeated(kept),
+                Ok(Some(kept)) => return Answer::repeated(caller, kept),
                 Ok(None) => problem,
                 Err(problem) => problem,
             }

@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
-use super::{Noted, Record, Subject, note, repeats};
+use super::{Noted, Record, Subject, note, repeats, replay};
 use crate::Shared;
 use crate::authorization::Caller;
 use crate::problem::{Problem, RefusedWith, catalogue};
@@ -40,7 +40,7 @@ pub(crate) async fn watch_over(
     let (mut parts, body) = request.into_parts();
     let caller = with_record(&caller, note_of(&parts, key));
     if let Some(kept) = kept {
-        return repeats::answer(&shared, &caller, &parts.headers, kept).await;
+        return replay::answer(&shared, &caller, &parts.headers, kept).await;
     }
     let headers = caller.bears_a_key().then(|| parts.headers.clone());
     parts.extensions.insert(caller.clone());
@@ -54,7 +54,7 @@ pub(crate) async fn watch_over(
         && let Some(kept) = repeats::kept_now(&shared, &caller).await
     {
         return match kept {
-            Ok(kept) => repeats::answer(&shared, &caller, &headers, kept).await,
+            Ok(kept) => replay::answer(&shared, &caller, &headers, kept).await,
             Err(problem) => problem.into_response(),
         };
     }

@@ -16,6 +16,7 @@
 mod layer;
 mod operation;
 mod repeats;
+mod replay;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::request_id;
 
 pub(crate) use layer::{refused, watch_over};
 pub(crate) use repeats::{Repeatable, is_repeated, kept_item, kept_items};
+pub(crate) use replay::check as check_repeated;
 
 /// What is written down of the request under way. Nothing of a request that only reads.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,6 @@
 //! A request for several things keeps an answer for each, under `key/0`, `key/1` and so on.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aide::generate::GenContext;
 use aide::openapi::Operation;
@@ -17,8 +16,7 @@ use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, Method};
 use drover_store::KeptAnswer;
 use schemars::json_schema;
 use serde_json::Value;
@@ -28,13 +26,9 @@ use super::Key;
 use crate::Shared;
 use crate::authorization::Caller;
 use crate::body;
-use crate::intents;
 use crate::problem::{Problem, catalogue, shape};
-use crate::query::preferred_wait;
-use crate::representation::Shown;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The longest key.
 const LONGEST: usize = 255;
 
@@ -221,96 +215,6 @@ pub(crate) async fn kept_items(
     Ok(items
         .filter_map(|(index, key)| Some((index, by_key.remove(key)?)))
         .collect())
-}
-
-/// The answer to a request that is repeated.
-pub(super) async fn answer(
-    shared: &Shared,
-    caller: &Caller,
-    headers: &HeaderMap,
-    kept: KeptAnswer,
-) -> Response {
-    let wait = match preferred_wait(headers) {
-        Ok(wait) => wait,
-        Err(problem) => return problem.into_response(),
-    };
-    let waited = match wait {
-        Some(wait) => wait_again(shared, caller, &kept, wait).await,
-        None => Ok(None),
-    };
-    let mut response = match waited {
-        Ok(Some(ended)) => ended,
-        Ok(None) => replay(&kept),
-        Err(problem) => return problem.into_response(),
-    };
-    let replayed = HeaderValue::from_static("true");
-    response.headers_mut().insert(REPLAYED, replayed);
-    response
-}
-
-fn replay(kept: &KeptAnswer) -> Response {
-    let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
-    let mut response = match kept.body.is_empty() {
-        true => status.into_response(),
-        false => {
-            let json = HeaderValue::from_static("application/json");
-            (status, [(header::CONTENT_TYPE, json)], kept.body.clone()).into_response()
-        }
-    };
-    for (name, value) in [
-        (header::LOCATION, &kept.location),
-        (header::ETAG, &kept.etag),
-    ] {
-        let value = value.as_deref().map(HeaderValue::from_str);
-        if let Some(Ok(value)) = value {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
-}
-
-/// Any type of resource.
-struct Anything;
-
-/// Waits for the process of the first request. None if it has not ended in time, or there is none.
-async fn wait_again(
-    shared: &Shared,
-    caller: &Caller,
-    kept: &KeptAnswer,
-    wait: Duration,
-) -> Result<Option<Response>, Problem> {
-    let Some(id) = kept.process else {
-        return Ok(None);
-    };
-    let Some(process) = intents::wait_for_chain(shared, id, wait).await? else {
-        return Ok(None);
-    };
-    if !process.phase.is_finished() {
-        return Ok(None);
-    }
-    let reference = process.resource;
-    let resource = shared
-        .store
-        .resource(reference.resource_type, reference.id)
-        .await?;
-    let Some(resource) = resource else {
-        return Ok(Some(StatusCode::NO_CONTENT.into_response()));
-    };
-    // What was made has its address; an action is asked of what has one.
-    let first = shared.store.process(id).await?;
-    let is_new =
-        first.is_some_and(|first| first.request == drover_domain::lifecycle::Request::Create);
-    let status = match is_new {
-        true => StatusCode::CREATED,
-        false => StatusCode::OK,
-    };
-    let version = resource.version;
-    let reply = crate::answer::Reply::<crate::answer::Repeated, _>::new(Shown::<Anything>::new(
-        resource, caller,
-    ));
-    let reply = reply.with_status(status).tagged(version);
-    let location = kept.location.as_deref().unwrap_or_default();
-    Ok(Some(reply.at(location).into_response()))
 }
 
 /// Whether an error says that an answer was kept already.
