@@ -10,7 +10,6 @@ use aide::openapi::{
     Header, MediaType, Operation, ParameterSchemaOrContent, ReferenceOr, Response, SchemaObject,
 };
 use aide::operation::OperationOutput;
-use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use drover_domain::resource::Version;
@@ -199,9 +198,8 @@ impl<O, T: Serialize> IntoResponse for Reply<O, T> {
         let Some(body) = body else {
             return (status, headers).into_response();
         };
-        let Some(version) = version else {
-            return (status, headers, Json(body)).into_response();
-        };
+        // Into one piece of memory that grows as it must: a list of a hundred is a tenth dearer to write
+        // by way of axum's `Json`.
         let bytes = match serde_json::to_vec(&body) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -209,12 +207,14 @@ impl<O, T: Serialize> IntoResponse for Reply<O, T> {
                 return Problem::internal().into_response();
             }
         };
-        let tag = conditional::tag(version, &bytes);
-        if let Ok(value) = HeaderValue::from_str(&tag) {
-            headers.insert(header::ETAG, value);
-        }
-        if known.has(&tag) {
-            return (StatusCode::NOT_MODIFIED, headers).into_response();
+        if let Some(version) = version {
+            let tag = conditional::tag(version, &bytes);
+            if let Ok(value) = HeaderValue::from_str(&tag) {
+                headers.insert(header::ETAG, value);
+            }
+            if known.has(&tag) {
+                return (StatusCode::NOT_MODIFIED, headers).into_response();
+            }
         }
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);
