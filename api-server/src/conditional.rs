@@ -18,8 +18,9 @@ use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use drover_domain::Process;
 use drover_domain::resource::Version;
+use drover_domain::{Process, Resource};
+use drover_store::Target;
 use schemars::json_schema;
 use sha2::{Digest, Sha256};
 
@@ -120,6 +121,18 @@ impl Known {
 pub(crate) struct Precondition(Named);
 
 impl Precondition {
+    /// What may be removed of what was read: any version, or this one only.
+    ///
+    /// # Errors
+    /// That it is not what was read.
+    pub(crate) fn target(&self, resource: &Resource) -> Result<Target, Problem> {
+        self.check(resource.version)?;
+        Ok(Target {
+            id: resource.id,
+            version: matches!(self.0, Named::Tags(_)).then_some(resource.version),
+        })
+    }
+
     /// Whether a resource of this version may be changed.
     ///
     /// # Errors

@@ -13,13 +13,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Id;
 use super::sessions::Origin;
 use super::updates::Changeable;
+use super::{Id, not_removed, removable};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::Caller;
 use crate::body::{self, FromObject, JsonBody};
+use crate::conditional::Precondition;
 use crate::new::New;
 use crate::problem::catalogue::{ACCOUNT_NAME, LOGIN_THROTTLED, NOT_FOUND};
 use crate::problem::{Problem, catalogue};
@@ -172,11 +173,17 @@ async fn remove(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    read: Precondition,
 ) -> Result<NoContent, Problem> {
+    let kind = ResourceType::Account;
+    let account = removable(&shared, &caller, kind, id).await?;
+    let target = read.target(&account)?;
     let now = shared.clock.now();
-    let attached = caller.attached(now, Subject::default(), StatusCode::NO_CONTENT);
-    let removed = shared.store.remove_account(id, now, attached).await?;
-    removed.ok_or_else(|| Problem::not_found("account"))?;
+    let attached = caller.attached(now, &account, StatusCode::NO_CONTENT);
+    let removed = shared.store.remove_account(target, now, attached).await?;
+    if removed.is_none() {
+        return Err(not_removed(&shared, &caller, &read, (kind, id)).await);
+    }
     shared.announcer.changed().await;
     Ok(NoContent)
 }

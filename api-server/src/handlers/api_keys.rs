@@ -19,11 +19,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::updates::Changeable;
-use super::{Id, removable};
+use super::{Id, not_removed, removable};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::{Caller, Scope};
 use crate::body::{self, FromObject, JsonBody};
+use crate::conditional::Precondition;
 use crate::new::Given;
 use crate::problem::Problem;
 use crate::problem::catalogue::ROLE;
@@ -181,12 +182,17 @@ async fn remove(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    read: Precondition,
 ) -> Result<NoContent, Problem> {
-    let key = removable(&shared, &caller, ResourceType::ApiKey, id).await?;
+    let kind = ResourceType::ApiKey;
+    let key = removable(&shared, &caller, kind, id).await?;
+    let target = read.target(&key)?;
     let now = shared.clock.now();
     let attached = caller.attached(now, &key, StatusCode::NO_CONTENT);
-    let removed = shared.store.remove_key(id, now, attached).await?;
-    removed.ok_or_else(|| Problem::not_found("apiKey"))?;
+    let removed = shared.store.remove_key(target, now, attached).await?;
+    if removed.is_none() {
+        return Err(not_removed(&shared, &caller, &read, (kind, id)).await);
+    }
     shared.announcer.changed().await;
     Ok(NoContent)
 }

@@ -32,6 +32,7 @@ use schemars::json_schema;
 
 use crate::Shared;
 use crate::authorization::Caller;
+use crate::conditional::Precondition;
 use crate::problem::{Problem, catalogue, shape};
 
 /// The id in the address of a resource. What is no id names nothing.
@@ -57,6 +58,19 @@ impl OperationInput for Id {
         add_parameters(context, operation, parameters);
         shape::add(context, operation, &[&catalogue::NOT_FOUND]);
     }
+}
+
+/// Why a resource that was there could not be removed: it is gone, or not what was read any more.
+async fn not_removed(
+    shared: &Shared,
+    caller: &Caller,
+    read: &Precondition,
+    (resource_type, id): (ResourceType, ResourceId),
+) -> Problem {
+    let found = removable(shared, caller, resource_type, id).await;
+    let refused = found.and_then(|found| read.check(found.version));
+    let gone = || Problem::not_found(resource_type.as_str());
+    refused.err().unwrap_or_else(gone)
 }
 
 /// A resource that is to be removed at once, if the caller may and it is there.

@@ -12,12 +12,13 @@ use drover_store::{Attached, Mutated, ProjectRemoval, fresh};
 
 use super::accounts::named;
 use super::updates::Changeable;
-use super::{Id, removable};
+use super::{Id, not_removed, removable};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::Caller;
 use crate::body::JsonBody;
 use crate::bootstrap::DEFAULT_PROJECT;
+use crate::conditional::Precondition;
 use crate::new::New;
 use crate::problem::catalogue::{PROJECT_DEFAULT, PROJECT_IN_USE};
 use crate::problem::{Problem, catalogue};
@@ -88,8 +89,11 @@ async fn remove(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    read: Precondition,
 ) -> Result<NoContent, Problem> {
-    let project = removable(&shared, &caller, ResourceType::Project, id).await?;
+    let kind = ResourceType::Project;
+    let project = removable(&shared, &caller, kind, id).await?;
+    let target = read.target(&project)?;
     if project.name == DEFAULT_PROJECT {
         return Err(default_project(
             "what is asked for without a project belongs here",
@@ -97,7 +101,7 @@ async fn remove(
     }
     let now = shared.clock.now();
     let attached = caller.attached(now, &project, StatusCode::NO_CONTENT);
-    match shared.store.remove_project(id, now, attached).await? {
+    match shared.store.remove_project(target, now, attached).await? {
         ProjectRemoval::Removed(_) => {
             shared.announcer.changed().await;
             Ok(NoContent)
@@ -107,7 +111,7 @@ async fn remove(
             "the project still has containers",
         )
         .with_hint("remove them first: GET /v1/containers?projectId=… lists them")),
-        ProjectRemoval::Missing => Err(Problem::not_found("project")),
+        ProjectRemoval::Missing => Err(not_removed(&shared, &caller, &read, (kind, id)).await),
     }
 }
 

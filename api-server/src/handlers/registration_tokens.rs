@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use drover_domain::ResourceType;
 use drover_domain::resource::{name_schema, validate_description, validate_name};
-use drover_domain::{ResourceType, State as ResourceState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Id;
+use super::{Id, not_removed, removable};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::Caller;
 use crate::body::{self, FromObject, JsonBody};
+use crate::conditional::Precondition;
 use crate::problem::Problem;
-use crate::problem::catalogue::CONFLICT;
 use crate::query::{Nothing, Strict};
 use crate::recording::Repeatable;
 use crate::representation::{self, Kind, RegistrationToken, Shown};
@@ -81,11 +81,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     );
     routes
         .post("/registrationTokens", create, self::create)
-        .delete(
-            "/registrationTokens/{id}",
-            remove.fails(&[&CONFLICT]),
-            self::remove,
-        )
+        .delete("/registrationTokens/{id}", remove, self::remove)
 }
 
 async fn create(
@@ -134,27 +130,17 @@ async fn remove(
     caller: Caller,
     Id(id): Id,
     Strict(Nothing {}): Strict<Nothing>,
+    read: Precondition,
 ) -> Result<NoContent, Problem> {
-    let resource = shared
-        .store
-        .resource(ResourceType::RegistrationToken, id)
-        .await?;
-    let Some(mut resource) = resource.filter(|resource| resource.removed.is_none()) else {
-        return Err(Problem::not_found("registrationToken"));
-    };
-    shared.store.revoke(id).await?;
-    let expected = resource.version;
+    let kind = ResourceType::RegistrationToken;
+    let token = removable(&shared, &caller, kind, id).await?;
+    let target = read.target(&token)?;
     let now = shared.clock.now();
-    resource.state = ResourceState::Removed;
-    resource.removed = Some(now);
-    resource.updated = now;
-    resource.version += 1;
-    let attached = caller.attached(now, &resource, StatusCode::NO_CONTENT);
-    let rewritten = shared.store.rewrite(&resource, expected, attached).await?;
-    if !rewritten.is_done() {
-        return Err(Problem::conflict(
-            "the token was used or changed at the same moment",
-        ));
+    let attached = caller.attached(now, &token, StatusCode::NO_CONTENT);
+    let removed = shared.store.remove_token(target, now, attached).await?;
+    if removed.is_none() {
+        return Err(not_removed(&shared, &caller, &read, (kind, id)).await);
     }
+    shared.announcer.changed().await;
     Ok(NoContent)
 }

@@ -13,6 +13,7 @@ use sea_orm::{
 };
 
 use crate::entities::{credential, password, resource};
+use crate::removals::Target;
 use crate::{Attached, CredentialKind, Store, StoreError, dialect, passwords, removals, sessions};
 
 /// Why an account was not made or changed.
@@ -96,19 +97,21 @@ impl Store {
     }
 
     /// Removes an account with its password, its sessions and its keys, and gives it as it is then;
-    /// none if there is no such account.
+    /// none if there is no such account, or not of the version.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn remove_account(
         &self,
-        id: ResourceId,
+        target: impl Into<Target>,
         now: Timestamp,
         attached: Attached,
     ) -> Result<Option<Resource>, StoreError> {
+        let (target, kind) = (target.into(), ResourceType::Account);
+        let id = target.id;
         let transaction = dialect::begin(&self.writer).await?;
         attached.write(&transaction).await?;
-        let Some(account) = removals::lock(&transaction, ResourceType::Account, id).await? else {
+        let Some(account) = removals::lock_target(&transaction, kind, target).await? else {
             transaction.rollback().await?;
             return Ok(None);
         };

@@ -17,6 +17,7 @@ use sea_orm::{
 
 use crate::credentials::{self, CredentialKind, Grant, Issued};
 use crate::entities::{credential, password};
+use crate::removals::Target;
 use crate::{AccountError, Attached, Store, StoreError, accounts, dialect, removals};
 
 /// A key that does not count yet, so that its text can be kept somewhere first.
@@ -121,24 +122,50 @@ impl Store {
     }
 
     /// Revokes a key, at once and everywhere, and gives it as it is then; none if there is no such
-    /// key.
+    /// key, or not of the version.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn remove_key(
         &self,
-        id: ResourceId,
+        target: impl Into<Target>,
+        now: Timestamp,
+        attached: Attached,
+    ) -> Result<Option<Resource>, StoreError> {
+        self.remove_with_secrets(ResourceType::ApiKey, target.into(), now, attached)
+            .await
+    }
+
+    /// Revokes a registration token in the same way. Agents that used it stay.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn remove_token(
+        &self,
+        target: impl Into<Target>,
+        now: Timestamp,
+        attached: Attached,
+    ) -> Result<Option<Resource>, StoreError> {
+        let kind = ResourceType::RegistrationToken;
+        self.remove_with_secrets(kind, target.into(), now, attached)
+            .await
+    }
+
+    async fn remove_with_secrets(
+        &self,
+        resource_type: ResourceType,
+        target: Target,
         now: Timestamp,
         attached: Attached,
     ) -> Result<Option<Resource>, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
         attached.write(&transaction).await?;
-        let Some(key) = removals::lock(&transaction, ResourceType::ApiKey, id).await? else {
+        let Some(key) = removals::lock_target(&transaction, resource_type, target).await? else {
             transaction.rollback().await?;
             return Ok(None);
         };
         credential::Entity::delete_many()
-            .filter(credential::Column::OwnerId.eq(id.uuid()))
+            .filter(credential::Column::OwnerId.eq(target.id.uuid()))
             .exec(&transaction)
             .await?;
         let mut removed = removals::remove(&transaction, vec![key], now).await?;

@@ -80,6 +80,7 @@ pub use passwords::NewPassword;
 pub use processes::ProcessFilter;
 pub use projects::ProjectRemoval;
 pub use registration::{Registered, Registering, RegistrationError};
+pub use removals::Target;
 pub use resources::ResourceFilter;
 pub use sessions::{Session, SessionText};
 pub use settings::StoredSetting;

@@ -7,6 +7,7 @@ use sea_orm::entity::prelude::Uuid;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::entities::resource;
+use crate::removals::Target;
 use crate::{Attached, Store, StoreError, accounts, dialect, removals};
 
 /// What became of a project that was to be removed.
@@ -52,13 +53,15 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn remove_project(
         &self,
-        id: ResourceId,
+        target: impl Into<Target>,
         now: Timestamp,
         attached: Attached,
     ) -> Result<ProjectRemoval, StoreError> {
+        let (target, kind) = (target.into(), ResourceType::Project);
+        let id = target.id;
         let transaction = dialect::begin(&self.writer).await?;
         attached.write(&transaction).await?;
-        let Some(project) = removals::lock(&transaction, ResourceType::Project, id).await? else {
+        let Some(project) = removals::lock_target(&transaction, kind, target).await? else {
             transaction.rollback().await?;
             return Ok(ProjectRemoval::Missing);
         };

@@ -1,6 +1,7 @@
 //! Removing what needs no work to be gone: a row that says so, in the transaction that takes away
 //! what it stood for.
 
+use drover_domain::resource::Version;
 use drover_domain::write::Passed;
 use drover_domain::{Resource, ResourceId, ResourceType, State, Timestamp};
 use sea_orm::{
@@ -19,6 +20,35 @@ pub(crate) async fn lock(
     id: ResourceId,
 ) -> Result<Option<Resource>, StoreError> {
     Ok(lock_all(transaction, resource_type, [id]).await?.pop())
+}
+
+/// What is to be removed: whatever there is under an id, or one version of it only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its id.
+    pub id: ResourceId,
+    /// The version that it must still have.
+    pub version: Option<Version>,
+}
+
+impl From<ResourceId> for Target {
+    fn from(id: ResourceId) -> Self {
+        Self { id, version: None }
+    }
+}
+
+/// Locks what is to be removed, and reads it; none if it is not there, or has another version by now.
+pub(crate) async fn lock_target(
+    transaction: &DatabaseTransaction,
+    resource_type: ResourceType,
+    target: Target,
+) -> Result<Option<Resource>, StoreError> {
+    let found = lock(transaction, resource_type, target.id).await?;
+    Ok(found.filter(|found| {
+        target
+            .version
+            .is_none_or(|version| version == found.version)
+    }))
 }
 
 /// Locks those resources of a type that are not removed, in the order of their ids, and reads them.

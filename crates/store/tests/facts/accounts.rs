@@ -4,7 +4,7 @@ use drover_domain::resource::{Details, ProjectRole};
 use drover_domain::{Resource, ResourceType, Role, State};
 use drover_store::{
     AccountError, Attached, ChangeFilter, KeyError, NewKey, Position, ProjectRemoval,
-    ResourceFilter,
+    ResourceFilter, Target,
 };
 use futures::future::join_all;
 
@@ -13,6 +13,7 @@ use crate::support::{NOW, World, account, at, container, key, operator};
 facts! {
     of_two_accounts_of_one_name_there_is_one,
     the_name_of_a_removed_account_is_free_again,
+    what_was_changed_since_it_was_read_is_not_removed,
     an_account_that_may_less_loses_the_keys_that_it_does_not_cover,
     an_account_that_may_as_much_keeps_its_keys,
     an_account_changes_over_the_version_that_was_read_only,
@@ -74,6 +75,30 @@ async fn the_name_of_a_removed_account_is_free_again(world: World) {
             .is_none()
     );
     world.made(account("ada", &[])).await;
+}
+
+async fn what_was_changed_since_it_was_read_is_not_removed(world: World) {
+    let ada = world.made(account("ada", &[])).await;
+    let mut changed = ada.clone();
+    changed.description = "changed".to_owned();
+    changed.version += 1;
+    let change = world
+        .store
+        .change_account(&changed, ada.version, Attached::nothing());
+    change.await.unwrap();
+    let of = |version| Target {
+        id: ada.id,
+        version: Some(version),
+    };
+    let (old, current) = (of(ada.version), of(changed.version));
+    let before = world.rows().await;
+    let refused = world.store.remove_account(old, at(1), Attached::nothing());
+    assert_eq!(refused.await.unwrap(), None);
+    assert_eq!(world.rows().await, before);
+    let removed = world
+        .store
+        .remove_account(current, at(1), Attached::nothing());
+    assert_eq!(removed.await.unwrap().unwrap().state, State::Removed);
 }
 
 async fn an_account_that_may_less_loses_the_keys_that_it_does_not_cover(world: World) {

@@ -17,6 +17,7 @@ pub async fn hold(drover: &Drover) {
         only_what_was_read_is_changed_acted_upon_and_removed,
         any_tag_that_names_what_there_is_will_do,
         a_process_has_a_tag_too,
+        what_is_removed_at_once_is_guarded_too,
         a_header_that_is_no_list_of_tags_is_refused,
     ]
     .hold()
@@ -177,5 +178,22 @@ async fn a_header_that_is_no_list_of_tags_is_refused(drover: &Drover) -> Result<
         let named = problem["field"].as_str().unwrap_or_default();
         ensure!(named.eq_ignore_ascii_case(header), "it names {named}");
     }
+    Ok(())
+}
+
+async fn what_is_removed_at_once_is_guarded_too(drover: &Drover) -> Result<()> {
+    let asked = json!({ "name": "guarded" });
+    let made = drover.api.post("/v1/registrationTokens", &asked).await?;
+    let made = made.expect(201)?;
+    let path = made["links"]["self"].as_str().context("a link")?;
+    let old = drover.api.get(path).await?.header("etag").to_owned();
+    let patch = drover.api.request(Method::PATCH, path);
+    let patched = send(patch.json(&json!({ "name": "other" }))).await?;
+    ensure!(patched.status == 200, "the change is {}", patched.status);
+    let refused = with(drover, Method::DELETE, path, ("If-Match", &old)).await?;
+    refused.problem(412, "precondition")?;
+    let current = patched.header("etag").to_owned();
+    let removed = with(drover, Method::DELETE, path, ("If-Match", &current)).await?;
+    ensure!(removed.status == 204, "the removal is {}", removed.status);
     Ok(())
 }
