@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause between two.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A census that takes long is followed by a pause so many times as long.
-const SHARE: u32 = 1_000;
+const SHARE: u32 = 200;
 
 /// Claims were made under locks that we have; some were lost to others.
 pub(crate) fn claimed(claims: &[Option<Claimed>], now: Timestamp) {
