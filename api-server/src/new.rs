@@ -4,15 +4,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use drover_domain::ResourceId;
 use drover_domain::resource::{
     Invalid, labels_schema, metadata_schema, name_schema, validate_description, validate_labels,
     validate_metadata, validate_name,
 };
+use drover_domain::{ResourceId, ResourceType};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::body::{self, FromObject};
 use crate::problem::Problem;
@@ -50,6 +50,31 @@ impl Given {
     }
 }
 
+/// The schema of these fields for a type: what people know by its name must have one, and what projects
+/// are about belongs to none.
+pub(crate) fn given_schema(resource_type: ResourceType, generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = Given::json_schema(generator);
+    let says = match resource_type {
+        ResourceType::Account => "What people log in with; no other account has it.",
+        ResourceType::Project => "What people know it by; need not be unique.",
+        _ => return schema,
+    };
+    let properties = schema.ensure_object().get_mut("properties");
+    if let Some(Value::Object(properties)) = properties {
+        properties.remove("projectId");
+        let name = json!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128,
+            "pattern": r"^[^\s\u0000-\u001F\u007F-\u009F]([^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F])?$",
+            "description": says,
+        });
+        properties.insert("name".to_owned(), name);
+    }
+    schema.insert("required".to_owned(), json!(["name"]));
+    schema
+}
+
 /// A resource of a type, as a client asks for it.
 pub(crate) struct New<K: Kind> {
     pub(crate) given: Given,
@@ -85,7 +110,7 @@ impl<K: Kind> JsonSchema for New<K> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = K::Spec::json_schema(generator);
-        add_fields(&mut schema, Given::json_schema(generator));
+        add_fields(&mut schema, given_schema(K::TYPE, generator));
         let own_type = json_schema!({
             "properties": { "type": { "type": "string", "const": K::TYPE.as_str() } },
         });

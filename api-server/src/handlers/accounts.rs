@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use drover_domain::resource::{AccountSpec, AccountStatus, Details, Invalid};
 use drover_domain::{Resource, ResourceId, ResourceType, Role, State as ResourceState};
 use drover_store::{AccountError, Attached, LoginError, Mutated, NewPassword, fresh};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -66,20 +66,8 @@ impl JsonSchema for Asked {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut schema = New::<Account>::json_schema(generator);
         add_fields(&mut schema, Beside::json_schema(generator));
-        let named = json_schema!({ "properties": { "name": name_schema() }, "required": ["name"] });
-        add_fields(&mut schema, named);
         schema
     }
-}
-
-fn name_schema() -> Value {
-    serde_json::json!({
-        "type": "string",
-        "minLength": 1,
-        "maxLength": 128,
-        "pattern": r"^[^\s\u0000-\u001F\u007F-\u009F]([^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F])?$",
-        "description": "What people log in with; no other account has it.",
-    })
 }
 
 /// A new password.
@@ -205,6 +193,9 @@ async fn set_password(
     let account = account.filter(|account| account.removed.is_none());
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
     check_password("password", &asked.password)?;
+    if let Some(current) = &asked.current_password {
+        check_length("currentPassword", current)?;
+    }
     // An open session may have been left alone, and a key may be one of many; an operator's key may
     // do this to any account.
     let session = origin.session();
@@ -213,7 +204,6 @@ async fn set_password(
         let current = asked.current_password.ok_or_else(|| {
             Problem::invalid("currentPassword", "is missing: you change your own")
         })?;
-        check_length("currentPassword", &current)?;
         let attempt = origin.attempt(account.name, current, shared.clock.now());
         let confirmed = shared.store.confirm_password(attempt).await;
         confirmed.map_err(|error| match error {

@@ -26,7 +26,7 @@ use crate::authorization::Caller;
 use crate::body::{self, FromObject, JsonBody};
 use crate::conditional::Precondition;
 use crate::merge_patch::merge;
-use crate::new::Given;
+use crate::new::{Given, given_schema};
 use crate::problem::Problem;
 use crate::problem::catalogue::CONFLICT;
 use crate::query::{Nothing, Strict};
@@ -189,7 +189,9 @@ impl<K: Changeable> JsonSchema for Patch<K> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut all = Given::json_schema(generator);
+        let mut all = given_schema(K::TYPE, generator);
+        // What needs a name keeps one.
+        let needs_name = all.remove("required").is_some();
         add_fields(&mut all, K::Spec::json_schema(generator));
         let properties = all.get("properties").and_then(Value::as_object);
         let properties = properties.into_iter().flatten();
@@ -197,7 +199,10 @@ impl<K: Changeable> JsonSchema for Patch<K> {
             COMMON.contains(&name.as_str()) || K::FIELDS.contains(&name.as_str())
         });
         let known: Map<String, Value> = known
-            .map(|(name, schema)| (name.clone(), or_null(schema.clone())))
+            .map(|(name, schema)| match name.as_str() {
+                "name" if needs_name => (name.clone(), schema.clone()),
+                _ => (name.clone(), or_null(schema.clone())),
+            })
             .collect();
         json_schema!({
             "type": "object",

@@ -118,9 +118,9 @@ impl<S: Sync> FromRequestParts<S> for ProcessQuery {
             if name != "wait" {
                 return Err(unknown(&name));
             }
-            let seconds = value.parse().ok().filter(|_| wait.is_none());
+            let seconds = value.parse::<u32>().ok().filter(|_| wait.is_none());
             let malformed = || BadQuery::new("wait", "is a whole number of seconds, given once");
-            wait = Some(Duration::from_secs(seconds.ok_or_else(malformed)?));
+            wait = Some(Duration::from_secs(seconds.ok_or_else(malformed)?.into()));
         }
         let wait = wait.unwrap_or_default();
         Ok(Self { shown, wait })
@@ -278,14 +278,14 @@ fn parameter(field: &Field, modifier: Modifier) -> Value {
         FieldKind::Text => json!({ "type": "string", "pattern": "^[^\\u0000]*$" }),
         FieldKind::Word(words) => json!({ "type": "string", "enum": words.all() }),
         FieldKind::Moment => json!({ "type": "string", "format": "date-time" }),
-        FieldKind::Number => json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX }),
+        FieldKind::Number => json!({ "type": "integer", "format": "int64" }),
         FieldKind::Flag => json!({ "type": "boolean" }),
     };
     let list_of = |one: &str| json!({ "type": "string", "pattern": format!("^{one}(,{one})*$") });
     let several = || match field.kind {
         FieldKind::Id => list_of("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
         FieldKind::Word(words) => list_of(&format!("({})", words.all().join("|"))),
-        FieldKind::Number => list_of("-?[0-9]{1,9}"),
+        FieldKind::Number => list_of("-?[0-9]{1,18}"),
         FieldKind::Text | FieldKind::Moment | FieldKind::Flag => one.clone(),
     };
     let mut schema = match modifier {

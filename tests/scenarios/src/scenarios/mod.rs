@@ -17,7 +17,7 @@ pub mod intents;
 pub mod lifecycle;
 pub mod lists;
 pub mod metrics;
-mod people;
+pub mod people;
 pub mod placement;
 pub mod processes;
 pub mod quotas;
