@@ -143,6 +143,7 @@ pub(crate) async fn begin(
         .watches
         .enter(&settings)
         .ok_or_else(|| Problem::new(&WATCHES, "the server has as many watches as it takes"))?;
+    let expires = caller.expires;
     let beginning = Beginning::of(shared, &query, headers).await?;
     let heartbeat = heartbeat(&query)?;
     let shows_resources = query.include.is_some();
@@ -151,6 +152,9 @@ pub(crate) async fn begin(
         .watches
         .hub(&shared.store, &shared.bus, &shared.shutdown);
     let limits = shared.watches.limits.clone();
+    let longest = limits.longest.mul_f64(0.75 + rand::random::<f64>() / 4.0);
+    let left = expires.map(|expires| shared.clock.now().until(expires));
+    let longest = left.map_or(longest, |left| longest.min(left));
     let store = shared.store.clone();
     let Beginning {
         at,
@@ -164,7 +168,7 @@ pub(crate) async fn begin(
         shows_resources,
         heartbeat,
         told: Some(at).filter(|_| !takes_snapshot),
-        until: Instant::now() + limits.longest.mul_f64(0.75 + rand::random::<f64>() / 4.0),
+        until: Instant::now() + longest,
         shutdown: shared.shutdown.clone(),
         _place: place,
     };

@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::SOON;
+use super::people::{holder, key as new_key, somebody};
 use crate::facts;
-use crate::installation::{Drover, id_of};
+use crate::installation::{Api, Drover, id_of};
 
 /// How long a server waits for one who does not read, and some time to notice.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -29,6 +30,8 @@ pub async fn hold(drover: &Drover) {
         a_watch_goes_on_at_the_other_server_without_loss_or_repetition,
         a_filter_by_label_is_told_once_of_what_leaves_it,
         a_snapshot_is_followed_by_every_later_change,
+        another_project_is_not_told_of,
+        a_watch_ends_with_its_key,
         a_hundred_who_watch_are_told_everything,
         a_reader_that_is_too_slow_is_cut_with_a_reason_and_goes_on_where_it_was,
     ]
@@ -64,9 +67,9 @@ impl Watch {
 }
 
 /// A watch of one server, as lines or as server-sent events.
-async fn watch(drover: &Drover, query: &str, accept: &str) -> Result<Watch> {
+async fn watch(api: &Api, query: &str, accept: &str) -> Result<Watch> {
     let path = format!("/v1/watch?{query}");
-    let request = drover.api.request(Method::GET, &path);
+    let request = api.request(Method::GET, &path);
     let request = request.header(ACCEPT, accept).timeout(SOON * 10);
     let response = request.send().await?.error_for_status()?;
     ensure!(
@@ -93,7 +96,11 @@ async fn watch(drover: &Drover, query: &str, accept: &str) -> Result<Watch> {
 }
 
 async fn lines(drover: &Drover, query: &str) -> Result<Watch> {
-    watch(drover, query, "application/x-ndjson").await
+    lines_of(&drover.api, query).await
+}
+
+async fn lines_of(api: &Api, query: &str) -> Result<Watch> {
+    watch(api, query, "application/x-ndjson").await
 }
 
 async fn messages(drover: &Drover, query: &str) -> Result<Watch> {
@@ -124,7 +131,7 @@ fn of(fact: &str) -> Value {
 async fn the_three_forms_tell_the_same(drover: &Drover) -> Result<()> {
     let query = "labels=fact%3Dforms";
     let mut as_lines = lines(drover, query).await?;
-    let mut as_events = watch(drover, query, "text/event-stream").await?;
+    let mut as_events = watch(&drover.api, query, "text/event-stream").await?;
     let mut as_messages = messages(drover, query).await?;
     let id = drover.create(of("forms")).await?;
     drover.wait_for_state(&id, "created", SOON).await?;
@@ -203,6 +210,61 @@ async fn a_snapshot_is_followed_by_every_later_change(drover: &Drover) -> Result
     }
 }
 
+async fn another_project_is_not_told_of(drover: &Drover) -> Result<()> {
+    let (_, one) = somebody(drover, "watched-one", "member").await?;
+    let (_, two) = somebody(drover, "watched-two", "viewer").await?;
+    let query = "type=container,registrationToken,project,account&heartbeat=1";
+    let snapshot = format!("{query}&snapshot=true&labels=fact%3Dprojects");
+    let mut of_one = lines_of(&one, query).await?;
+    let mut of_two = lines_of(&two, query).await?;
+    let spec = drover.hello(of("projects"));
+    let made = one.post("/v1/containers", &spec).await?.expect(202)?;
+    let token = json!({ "name": "hidden" });
+    drover.api.post("/v1/registrationTokens", &token).await?;
+    loop {
+        let told = of_one.next().await?;
+        ensure!(
+            told["event"] == "heartbeat" || told["id"] == made["id"],
+            "{told}"
+        );
+        if told["state"] == "created" {
+            break;
+        }
+    }
+    // Two heartbeats later it would have been told of.
+    for _ in 0..2 {
+        let told = of_two.next().await?;
+        ensure!(told["event"] == "heartbeat", "it is told of {told}");
+    }
+    for (api, count) in [(&one, 1), (&two, 0), (&drover.api, 1)] {
+        let mut found = lines_of(api, &snapshot).await?;
+        for _ in 0..count {
+            let event = found.next().await?;
+            ensure!(event["id"] == made["id"], "the snapshot has {event}");
+        }
+        ensure!(found.next().await?["event"] == "synced", "it has more");
+    }
+    Ok(())
+}
+
+async fn a_watch_ends_with_its_key(drover: &Drover) -> Result<()> {
+    let (project, _) = somebody(drover, "watched-key", "member").await?;
+    let accounts = drover.api.list("/v1/accounts?name=watched-key").await?;
+    let account = id_of(accounts.first().context("the account")?)?;
+    let fields = json!({ "accountId": account, "projectId": project, "role": "viewer" });
+    let made = new_key(&drover.api, &fields).await?;
+    let mut watch = lines_of(&holder(drover, &made)?, "type=host").await?;
+    let path = format!("/v1/apiKeys/{}", id_of(&made)?);
+    drover.api.delete(&path).await?.expect(204)?;
+    let last = watch.next().await?;
+    ensure!(
+        last["event"] == "cut" && last["code"] == "watch.credential",
+        "{last}"
+    );
+    ensure!(watch.0.next().await.is_none(), "it goes on");
+    Ok(())
+}
+
 async fn a_hundred_who_watch_are_told_everything(drover: &Drover) -> Result<()> {
     const WATCHES: usize = 100;
     const CONTAINERS: usize = 20;
@@ -211,7 +273,7 @@ async fn a_hundred_who_watch_are_told_everything(drover: &Drover) -> Result<()> 
     for number in 0..WATCHES {
         watches.push(match number % 3 {
             0 => lines(drover, query).await?,
-            1 => watch(drover, query, "text/event-stream").await?,
+            1 => watch(&drover.api, query, "text/event-stream").await?,
             _ => messages(drover, query).await?,
         });
     }
