@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A query is read here, without a database, into a [`Listing`]; the store turns that into SQL. All
-//! that there is to ask stands in tables ([`field`], [`link`]), one for each type, so that what is
+//! that there is to ask stands in tables (`field`, `link`), one for each type, so that what is
 //! accepted, what is described and what is documented are the same. Conditions are joined by "and";
 //! the same field may come as often as it likes. Whatever is malformed or unknown is an error that
 //! names the parameter: a filter that is ignored would show what nobody asked for.
