@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::Shared;
 use crate::answer::media;
+use crate::objects::Objects;
 use crate::problem::{Kind, Problem, catalogue, shape};
 
 /// How much of a body that is too large is read and dropped, so that the client, which is still
@@ -169,7 +170,7 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
 
 /// Takes an object apart; what does not fit is a problem that names the field.
 pub(crate) fn parse<T: DeserializeOwned>(object: Map<String, Value>) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
+    serde_path_to_error::deserialize(Objects(Value::Object(object))).map_err(|error| {
         let path = error.path().to_string();
         let message = error.into_inner().to_string();
         let field = field(&path, &message);
@@ -222,6 +223,10 @@ mod tests {
             (
                 json!({"image": "x", "resources": {"memoryMiB": "much"}}),
                 "\"resources.memoryMiB\"",
+            ),
+            (
+                json!({"image": "x", "resources": [64, 500]}),
+                "\"resources\"",
             ),
         ] {
             let problem = problem_of(value);

@@ -173,7 +173,7 @@ impl FromRequestParts<Arc<Shared>> for Precondition {
 }
 
 /// What a header of tags may hold; several with commas between them are taken too.
-const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*")$"#;
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*"){0,63})?$"#;
 
 fn describe(context: &mut GenContext, operation: &mut Operation, name: &str, says: &str) {
     let schema = json_schema!({

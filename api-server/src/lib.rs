@@ -26,6 +26,7 @@ mod live;
 mod merge_patch;
 mod meter;
 mod new;
+mod objects;
 mod openapi;
 mod problem;
 mod query;

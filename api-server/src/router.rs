@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use aide::axum::ApiRouter;
 use axum::Router;
+use axum::extract::{Extension, MatchedPath, State};
+use axum::http::header;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::authorization::Caller;
 use crate::handlers::{
     accounts, api_keys, audit_logs, containers, health, index, lifecycles, logins, processes,
     projects, registration_tokens, resources, schemas, sessions, settings, updates, watch,
@@ -50,11 +54,30 @@ pub(crate) fn api() -> Routes {
         .and(watch::routes)
 }
 
+/// Tells the methods that there are at an address for whoever asks.
+async fn not_allowed(
+    State(shared): State<Arc<Shared>>,
+    caller: Option<Extension<Caller>>,
+    path: MatchedPath,
+) -> Response {
+    // Who shows nothing comes no further than to what is open, by the method by which it is.
+    let Some(Extension(caller)) = caller else {
+        return Problem::method_not_allowed().into_response();
+    };
+    match shared.descriptions.allowed(caller.role, path.as_str()) {
+        Some(methods) => {
+            let allow = [(header::ALLOW, methods.to_owned())];
+            (allow, Problem::method_not_allowed()).into_response()
+        }
+        None => Problem::no_route().into_response(),
+    }
+}
+
 /// All addresses, with what every request passes through. `api` is the router of [`api`].
 pub(crate) fn router(api: ApiRouter<Arc<Shared>>, shared: Arc<Shared>) -> Router {
     let api = Router::from(api)
         .fallback(|| async { Problem::no_route() })
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(shared.clone(), recording::watch_over))
         .layer(from_fn_with_state(shared.clone(), rate_limits::limit))
         .layer(from_fn_with_state(shared.clone(), authentication::require));

@@ -3,15 +3,16 @@
 No answer is excused here: what is left out, or put in, is in requests.
 """
 
-import itertools
 import os
 import re
 
 import schemathesis
 
-# Positions in a list come from the server, in `pagination`: one that is made up is malformed, whatever
-# its schema says of opaque text. Scenarios page through lists.
-OPAQUE = {"marker"}
+# Parameters that are left out, for they say what only a client with a purpose can mean. Positions in a list
+# come from the server, in `pagination`: one that is made up is malformed, whatever its schema says of
+# opaque text. A key of idempotency names one request, and a fuzzer would have one for many. Scenarios
+# page through lists and repeat requests.
+LEFT_OUT = {"marker", "Idempotency-Key"}
 
 # The addresses of the key that is fuzzed with, of its account and of its project, and of the settings that
 # let it ask often and be answered soon: whoever ends or sets them tests nothing more.
@@ -31,8 +32,16 @@ ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Every setting tells its own bounds. These are within those of each.
 SETTING = range(1, 601)
 
-IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
-requests = itertools.count()
+
+# What was removed stays readable until it is purged, as promised; a fuzzer would take that for a leak.
+# So what it has removed, it does not read again. Scenarios do.
+removed = set()
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if case.method == "DELETE" and response.status_code < 300:
+        removed.add(case.formatted_path)
 
 
 @schemathesis.hook
@@ -40,7 +49,7 @@ def before_load_schema(context, raw_schema):
     for operations in raw_schema["paths"].values():
         for operation in operations.values():
             parameters = operation.get("parameters", [])
-            operation["parameters"] = [one for one in parameters if one["name"] not in OPAQUE]
+            operation["parameters"] = [one for one in parameters if one["name"] not in LEFT_OUT]
 
 
 @schemathesis.hook
@@ -49,7 +58,9 @@ def filter_case(context, case):
     # say so, the description would have to make a list of each.
     if any(isinstance(value, (list, tuple)) for value in (case.query or {}).values()):
         return False
-    return case.method == "GET" or case.formatted_path not in OWN
+    if case.method == "GET":
+        return case.formatted_path not in removed
+    return case.formatted_path not in OWN
 
 
 @schemathesis.hook
@@ -61,15 +72,6 @@ def map_case(context, case):
     if body != case.body:
         case.body = body
     return case
-
-
-@schemathesis.hook
-def before_call(context, case, kwargs):
-    # A key names one request, and a fuzzer has one key for many. Scenarios repeat requests.
-    key = (case.headers or {}).get("Idempotency-Key")
-    if isinstance(key, str) and IDEMPOTENCY_KEY.fullmatch(key):
-        named = {"Idempotency-Key": f"{key}.{next(requests)}"}
-        kwargs["headers"] = {**(kwargs.get("headers") or {}), **named}
 
 
 def sound(body):

@@ -219,6 +219,9 @@ fn project(
     role: Role,
     named: Option<ResourceId>,
 ) -> Result<Option<ResourceId>, Problem> {
+    if caller.role < role {
+        return Err(Problem::role(role));
+    }
     let project = match (&caller.scope, named) {
         // Whoever has one project means that one.
         (Scope::Projects(projects), None) if projects.len() == 1 => {

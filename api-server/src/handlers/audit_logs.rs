@@ -79,6 +79,12 @@ impl Query {
             let reason = format!("`limit` is 1 to {HIGHEST_LIMIT}");
             return Err(Problem::bad_query(reason));
         }
+        if self
+            .status
+            .is_some_and(|status| !(200..=599).contains(&status))
+        {
+            return Err(Problem::bad_query("`status` is 200 to 599"));
+        }
         Ok(AuditFilter {
             account: self.account_id,
             resource: self.resource_id.map(ResourceId::uuid),

@@ -113,6 +113,7 @@ fn finish(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(finish),
         Value::Object(object) => {
             bound(object);
+            as_addresses(object);
             alternatives::as_words(object);
             // Nothing is what is there where nothing is given.
             if object.get("default") == Some(&Value::Null) {
@@ -122,6 +123,22 @@ fn finish(value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// An address is one of two formats, which have names of their own.
+fn as_addresses(schema: &mut Map<String, Value>) {
+    if schema.get("format") != Some(&json!("ip")) {
+        return;
+    }
+    let mut formats = vec![
+        json!({ "type": "string", "format": "ipv4" }),
+        json!({ "type": "string", "format": "ipv6" }),
+    ];
+    schema.remove("format");
+    if schema.remove("type").is_some_and(|types| types.is_array()) {
+        formats.push(json!({ "type": "null" }));
+    }
+    schema.insert("anyOf".to_owned(), Value::Array(formats));
 }
 
 /// Puts bounds to an integer by its format, and keeps the formats that OpenAPI knows.

@@ -37,6 +37,8 @@ pub(crate) struct Descriptions {
 struct ForRole {
     document: Bytes,
     schemas: Vec<TypeSchema>,
+    /// The methods of each address.
+    allowed: BTreeMap<String, String>,
 }
 
 impl Descriptions {
@@ -47,6 +49,7 @@ impl Descriptions {
             let told = ForRole {
                 document: encode(&document),
                 schemas: schemas::of(&document),
+                allowed: allowed(&document),
             };
             (role, told)
         };
@@ -61,6 +64,13 @@ impl Descriptions {
         self.by_role.get(&role).map_or(&[], |told| &told.schemas)
     }
 
+    /// What `Allow` says to a role of an address (`/v1/hosts/{id}`); nothing of one that does not exist
+    /// for it.
+    pub(crate) fn allowed(&self, role: Role, path: &str) -> Option<&str> {
+        let told = self.by_role.get(&role)?;
+        told.allowed.get(path).map(String::as_str)
+    }
+
     fn document(&self, role: Role) -> &Bytes {
         self.by_role
             .get(&role)
@@ -70,6 +80,22 @@ impl Descriptions {
 
 fn encode(document: &Value) -> Bytes {
     document.to_string().into()
+}
+
+fn allowed(document: &Value) -> BTreeMap<String, String> {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    let allowed = paths.map(|(path, operations)| {
+        let operations = operations.as_object().into_iter().flatten();
+        let mut methods: Vec<String> = operations
+            .filter(|(_, operation)| operation.is_object())
+            .map(|(method, _)| method.to_ascii_uppercase())
+            .collect();
+        if methods.iter().any(|method| method == "GET") {
+            methods.push("HEAD".to_owned());
+        }
+        (path.clone(), methods.join(","))
+    });
+    allowed.collect()
 }
 
 /// The operations that a role allows.

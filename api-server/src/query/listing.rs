@@ -295,7 +295,7 @@ fn parameter(field: &Field, modifier: Modifier) -> Value {
         Modifier::Equals if matches!(field.kind, FieldKind::Word(_)) => several(),
         Modifier::Like => json!({
             "type": "string",
-            "pattern": "^([^*\\\\u0000]*(\\*[^*\\\\u0000]*){0,8})$",
+            "pattern": r"^[^*\\\u0000]*(\*[^*\\\u0000]*){0,8}$",
         }),
         _ => one,
     };
@@ -305,7 +305,8 @@ fn parameter(field: &Field, modifier: Modifier) -> Value {
 
 /// The form of a selector, but for what is quoted.
 fn selector_pattern() -> String {
-    let key = "[^\\s=!,()\"\\u0000]+";
+    // What Unicode counts as a space, regular expressions do not in every language.
+    let key = "[^\\s\\u0085=!,()\"\\u0000]+";
     let value = "[^,()\"\\u0000]*";
     let one =
         format!("(!{key}|{key}(!=|==?){value}|{key} (in|notin) \\({value}(,{value})*\\)|{key})");

@@ -243,10 +243,8 @@ impl Lifecycle {
     /// Every state that the type can be in.
     pub fn states(&self) -> Vec<State> {
         let mut states = vec![self.initial];
-        if self.processes.is_empty() {
-            // One transaction removes it.
-            states.push(State::Removed);
-        }
+        // What no process of its own removes, one transaction does.
+        states.push(State::Removed);
         for definition in self.processes {
             states.extend([definition.via, definition.done, State::Error]);
             states.extend(definition.from);

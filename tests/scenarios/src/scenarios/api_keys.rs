@@ -107,7 +107,7 @@ async fn a_key_is_never_more_than_its_maker(drover: &Drover) -> Result<()> {
     );
     for (asked, status, code) in [
         (json!({ "role": "member" }), 403, "role"),
-        (json!({ "role": "operator" }), 422, "invalid"),
+        (json!({ "role": "operator" }), 403, "role"),
         (json!({ "role": "agent" }), 422, "invalid"),
         (
             json!({ "role": "viewer", "projectId": foreign }),
