@@ -38,6 +38,7 @@ pub(crate) async fn create<K: Kind>(
         Accepted::VersionMoved => return Err(Problem::conflict("the resource exists already")),
         Accepted::Repeated => return Err(Problem::repeated()),
         Accepted::OverQuota(refusal) => return Err(refusal.into()),
+        Accepted::NoProject => return Err(Problem::no_project()),
     }
     announce(shared, &intent).await;
     answer(shared, caller, intent, preferred, StatusCode::CREATED).await
@@ -85,6 +86,7 @@ pub(crate) async fn commit_change<O: Outcome, T: Serialize>(
             Accepted::VersionMoved => {}
             Accepted::Repeated => return Err(Problem::repeated()),
             Accepted::OverQuota(refusal) => return Err(refusal.into()),
+            Accepted::NoProject => return Err(Problem::no_project()),
             Accepted::Committed { superseded } => {
                 if let Some(superseded) = superseded {
                     shared.announcer.ended(superseded).await;

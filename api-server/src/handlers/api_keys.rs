@@ -238,17 +238,13 @@ fn project(
             let reason = "an operator is not one of a project";
             return Err(Problem::invalid("projectId", reason));
         }
-        Some(id) => caller.role_in(id).ok_or_else(unknown_project)?,
+        Some(id) => caller.role_in(id).ok_or_else(Problem::no_project)?,
         None => caller.role,
     };
     match own >= role {
         true => Ok(project),
         false => Err(Problem::role(role)),
     }
-}
-
-fn unknown_project() -> Problem {
-    Problem::invalid("projectId", "there is no such project")
 }
 
 /// When it will end: not later than what it is made with, so that a key for an hour is no key for ever.
@@ -271,7 +267,7 @@ fn expires(
 impl From<KeyError> for Problem {
     fn from(error: KeyError) -> Self {
         match error {
-            KeyError::Missing(ResourceType::Project) => unknown_project(),
+            KeyError::Missing(ResourceType::Project) => Problem::no_project(),
             KeyError::Missing(_) => Self::invalid("accountId", "there is no such account"),
             KeyError::NotCovered => Self::invalid("role", "is more than the account may there"),
             KeyError::Repeated => Self::repeated(),

@@ -106,12 +106,13 @@ async fn project(
             .shared_resource(ResourceType::Project, id)
             .await?;
         let project = project.filter(|project| project.removed.is_none());
-        let unknown = || Problem::invalid("projectId", "there is no such project");
-        let role = caller.role_in(id).ok_or_else(unknown)?;
+        let role = caller.role_in(id).ok_or_else(Problem::no_project)?;
         if !role.may_change(ResourceType::Container) {
             return Err(Problem::role(Role::Member));
         }
-        return project.map(|project| project.id).ok_or_else(unknown);
+        return project
+            .map(|project| project.id)
+            .ok_or_else(Problem::no_project);
     }
     if matches!(caller.scope, Scope::Projects(_)) {
         let reason = "is missing: you have more than one project";

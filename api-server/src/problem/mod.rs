@@ -97,6 +97,11 @@ impl Problem {
         Self::new(&catalogue::NOT_FOUND, format!("there is no such {what}"))
     }
 
+    /// The project that something shall belong to is not there, or not for whoever asks.
+    pub(crate) fn no_project() -> Self {
+        Self::invalid("projectId", "there is no such project")
+    }
+
     pub(crate) fn no_route() -> Self {
         Self::new(&catalogue::NOT_FOUND, "there is nothing at this address")
             .with_hint("GET /v1 lists what there is")

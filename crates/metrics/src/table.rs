@@ -89,14 +89,14 @@ table! {
 
     // --- the store: recorded by whoever writes to the database ---
 
-    /// Intents or writes that were committed together.
+    /// Items that were committed, or looked up, together.
     STORE_BATCH: Histogram[group] = "drover_store_batch_items" in Count, SIZES;
     /// Time that the transaction of a batch took.
     STORE_FLUSH_SECONDS: Histogram[group] =
         "drover_store_flush_duration_seconds" in Seconds, SHORT;
     /// Transactions by kind: committed, refused, or lost with the database.
     STORE_TRANSACTIONS: Counter[kind, outcome] = "drover_store_transactions_total" in Count;
-    /// Intents and writes by what became of them. Those that were not committed had been overtaken.
+    /// Intents and writes by what became of them. Those that were not committed had been overtaken (`version_moved`), answered before (`repeated`) or refused by their project (`over_quota`, `no_project`).
     STORE_ITEMS: Counter[group, outcome] = "drover_store_items_total" in Count;
     /// Rows that were inserted, rewritten or deleted, by table: resource, process or change. Those
     /// of reservations and credentials are not counted.

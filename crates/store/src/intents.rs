@@ -8,9 +8,9 @@
 //!   write what passed           one statement
 //! ```
 //!
-//! Whether a project has a quota is asked in the last statement, so that projects without one cost no
-//! journey. If one turns out to have a quota that was not known of, everything is taken back and done
-//! again with the project locked (`quotas`).
+//! Whether a project has a quota, or is there at all, is asked in the last statement, so that projects
+//! without one cost no journey. If one turns out to have a quota that was not known of, or to be gone,
+//! everything is taken back and done again with the project locked (`quotas`).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -45,6 +45,8 @@ pub enum Accepted {
     Repeated,
     /// The project may not have the container. It changed nothing.
     OverQuota(QuotaRefusal),
+    /// The project that the container shall belong to is gone. It changed nothing.
+    NoProject,
 }
 
 /// Commits intents for different resources in one transaction, each with its own outcome.
@@ -53,7 +55,8 @@ pub(crate) async fn accept(
     submitted: &[Submitted],
     known: &KnownQuotas,
 ) -> Result<Vec<Accepted>, StoreError> {
-    // Each round but the last learns of a quota, and the last one locks whatever may have one.
+    // Each round but the last learns of projects that stand against something, and the last one locks
+    // whatever may.
     let mut locked = known.of(quotas::projects(submitted));
     loop {
         let transaction = dialect::begin(database).await?;
@@ -69,7 +72,7 @@ pub(crate) async fn accept(
 }
 
 /// The same inside a transaction that has more to do. The projects that are given are locked; also
-/// tells which others have a quota, for which the transaction is to be taken back.
+/// tells which others have a quota or are gone, for which the transaction is to be taken back.
 pub(crate) async fn accept_within(
     transaction: &DatabaseTransaction,
     submitted: &[Submitted],
@@ -99,17 +102,12 @@ pub(crate) async fn accept_within(
         } else if intent.expected.is_some() && known != intent.expected {
             Accepted::VersionMoved
         } else {
-            match quotas.admit(intent) {
-                Ok(()) => Accepted::Committed { superseded: None },
-                Err(refusal) => Accepted::OverQuota(refusal),
-            }
+            quotas.admit(intent)
         };
         match (&outcome, &attached.answer) {
             (Accepted::Committed { .. }, _) => accepted.push(one),
-            (Accepted::VersionMoved | Accepted::OverQuota(_), Some(answer)) => {
-                attached::take_back(transaction, answer).await?;
-            }
-            _ => {}
+            (Accepted::Repeated, _) | (_, None) => {}
+            (_, Some(answer)) => attached::take_back(transaction, answer).await?,
         }
         outcomes.push(outcome);
     }

@@ -5,27 +5,29 @@
 //! last place one sees what the other took. Creations in one such project follow one another
 //! therefore, batch after batch, and each batch costs a count of the containers of the project.
 //!
-//! Projects without a quota pay nothing. Which projects have one is remembered here from one time to
-//! the next, as a hint: one that is not known of is found by the statement that writes, before
-//! anything is committed.
+//! Projects without a quota pay nothing but a shared lock, so that no project is removed while a
+//! container is made in it. Which projects have a quota is remembered here from one time to the next,
+//! as a hint: one that is not known of is found by the statement that writes, before anything is
+//! committed, and so is a project that is gone.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drover_domain::quota::{QuotaRefusal, Usage};
+use drover_domain::quota::Usage;
 use drover_domain::resource::{Details, Quota, ResourceLimits};
 use drover_domain::write::Intent;
 use drover_domain::{Resource, ResourceId};
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
 use crate::StoreError;
 use crate::attached::Submitted;
 use crate::dialect::{self, Together};
 use crate::entities::resource;
+use crate::intents::Accepted;
 
-/// Projects that are known to have had a quota. One that has none any more costs its lock until the
-/// server is started again, and nothing else.
+/// Projects that are known to have had a quota, or to be gone. One that has none any more costs its
+/// lock until the server is started again, and nothing else.
 #[derive(Clone, Default)]
 pub(crate) struct KnownQuotas(Arc<Mutex<HashSet<Uuid>>>);
 
@@ -57,9 +59,15 @@ pub(crate) fn projects(submitted: &[Submitted]) -> BTreeSet<Uuid> {
         .collect()
 }
 
-/// Quotas, and what is taken of them, read while the projects are locked.
+/// What stands against containers in some projects, read while the projects are locked.
 pub(crate) struct Quotas {
-    by_project: HashMap<ResourceId, (Quota, Usage)>,
+    by_project: HashMap<ResourceId, Locked>,
+}
+
+enum Locked {
+    /// The quota, and what is taken of it.
+    Open(Quota, Usage),
+    Gone,
 }
 
 impl Quotas {
@@ -67,7 +75,10 @@ impl Quotas {
         transaction: &DatabaseTransaction,
         projects: &BTreeSet<Uuid>,
     ) -> Result<Self, StoreError> {
-        let mut by_project = HashMap::new();
+        let mut by_project: HashMap<_, _> = projects
+            .iter()
+            .map(|project| (ResourceId::new(*project), Locked::Gone))
+            .collect();
         if projects.is_empty() {
             return Ok(Self { by_project });
         }
@@ -78,6 +89,7 @@ impl Quotas {
                 resource::Column::Id,
                 projects.clone(),
             ))
+            .filter(resource::Column::RemovedAt.is_null())
             .all(transaction)
             .await?;
         let used: HashMap<Uuid, Usage> = dialect::usage(transaction, &projects)
@@ -88,26 +100,33 @@ impl Quotas {
             let project = Resource::try_from(row)?;
             if let Details::Project { spec } = &project.details {
                 let used = used.get(&project.id.uuid()).copied().unwrap_or_default();
-                by_project.insert(project.id, (spec.quota, used));
+                by_project.insert(project.id, Locked::Open(spec.quota, used));
             }
         }
         Ok(Self { by_project })
     }
 
-    /// Whether the intent may be accepted; if so, it counts from now on.
-    pub(crate) fn admit(&mut self, intent: &Intent) -> Result<(), QuotaRefusal> {
+    /// Accepts the intent, which counts from now on, or tells why its project does not allow it.
+    pub(crate) fn admit(&mut self, intent: &Intent) -> Accepted {
+        let admitted = Accepted::Committed { superseded: None };
         let Some((project, asked)) = new_container(intent) else {
-            return Ok(());
+            return admitted;
         };
-        if let Some((quota, used)) = self.by_project.get_mut(&project) {
-            quota.admit(*used, asked)?;
-            *used = used.with(asked);
+        match self.by_project.get_mut(&project) {
+            None => admitted,
+            Some(Locked::Gone) => Accepted::NoProject,
+            Some(Locked::Open(quota, used)) => match quota.admit(*used, asked) {
+                Ok(()) => {
+                    *used = used.with(asked);
+                    admitted
+                }
+                Err(refusal) => Accepted::OverQuota(refusal),
+            },
         }
-        Ok(())
     }
 
-    /// Has everything written, and tells which projects of the intents have a quota that was not
-    /// held against them.
+    /// Has everything written, and tells which projects of the intents are gone, or have a quota that
+    /// was not held against them.
     pub(crate) async fn run_and_find(
         &self,
         together: Together<'_>,
@@ -124,7 +143,7 @@ impl Quotas {
             return Ok(Vec::new());
         }
         let unknown: Vec<Uuid> = unknown.into_iter().collect();
-        Ok(dialect::run_and_find_quotas(together, &unknown).await?)
+        Ok(dialect::run_and_find_held(together, &unknown).await?)
     }
 }
 

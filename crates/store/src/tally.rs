@@ -108,6 +108,7 @@ impl Item for Submitted {
             Accepted::VersionMoved => Err("version_moved"),
             Accepted::Repeated => Err("repeated"),
             Accepted::OverQuota(_) => Err("over_quota"),
+            Accepted::NoProject => Err("no_project"),
         }
     }
 }

@@ -197,10 +197,8 @@ impl Clients {
         let process = self.kernel.name('p', intent.process.id.uuid());
         let superseded = match self.store.accept(intent.clone()).await? {
             Accepted::Committed { superseded } => superseded,
-            // Nothing is attached here, and nothing has a quota.
-            Accepted::VersionMoved | Accepted::Repeated | Accepted::OverQuota(_) => {
-                return Ok(false);
-            }
+            // Nothing is attached here, and no project is removed or has a quota.
+            _ => return Ok(false),
         };
         let instead = superseded.map_or_else(String::new, |old| format!(" instead of {old}"));
         self.kernel

@@ -13,7 +13,7 @@ mod quotas;
 mod rows;
 mod selecting;
 
-pub(crate) use quotas::{run_and_find_quotas, usage};
+pub(crate) use quotas::{run_and_find_held, usage};
 pub(crate) use rows::{Together, insert, insert_unless_there, is_one_of, rewrite};
 pub(crate) use selecting::{Inside, inside, matches, meets};
 

@@ -1,5 +1,7 @@
 //! What stands in the JSON of projects and containers about quotas.
 
+use std::collections::HashSet;
+
 use drover_domain::quota::Usage;
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::ArrayType;
@@ -9,17 +11,19 @@ use sea_orm::{
 
 use super::Together;
 
-const HAS_QUOTA: &str = "type = 'project' AND (spec->'quota'->>'containers' IS NOT NULL \
-     OR spec->'quota'->>'memoryMiB' IS NOT NULL OR spec->'quota'->>'cpuMillis' IS NOT NULL)";
+/// Projects that are there and in which anything may be made.
+const OPEN: &str = "type = 'project' AND removed_at IS NULL AND \
+     spec->'quota'->>'containers' IS NULL AND spec->'quota'->>'memoryMiB' IS NULL AND \
+     spec->'quota'->>'cpuMillis' IS NULL";
 
 #[derive(FromQueryResult)]
 struct Project {
     id: Uuid,
 }
 
-/// Has all of it written, and tells which of some projects have a quota. On PostgreSQL that is one
-/// journey, and the projects are seen as they are when it begins.
-pub(crate) async fn run_and_find_quotas(
+/// Has all of it written, and tells which of some projects are held by a quota, or gone. On PostgreSQL
+/// that is one journey, and whoever would remove one of the others waits for this transaction.
+pub(crate) async fn run_and_find_held(
     mut together: Together<'_>,
     projects: &[Uuid],
 ) -> Result<Vec<Uuid>, DbErr> {
@@ -27,13 +31,17 @@ pub(crate) async fn run_and_find_quotas(
     let backend = transaction.get_database_backend();
     let statement = if backend == DatabaseBackend::Postgres {
         let (number, projects) = (together.values.len() + 1, array(projects));
-        let find = format!("SELECT id FROM resource WHERE id = ANY(${number}) AND {HAS_QUOTA}");
+        // In the order of the ids, as all that lock several.
+        let find = format!(
+            "SELECT id FROM resource WHERE id = ANY(${number}) AND {OPEN} \
+             ORDER BY id FOR KEY SHARE"
+        );
         together.values.push(projects);
         together.parts.push(find);
         together.statement()
     } else {
         let find = format!(
-            "SELECT id FROM resource WHERE id IN ({}) AND {HAS_QUOTA}",
+            "SELECT id FROM resource WHERE id IN ({}) AND {OPEN}",
             marks(projects)
         );
         Some(Statement::from_sql_and_values(backend, find, ids(projects)))
@@ -41,10 +49,12 @@ pub(crate) async fn run_and_find_quotas(
     let Some(statement) = statement else {
         return Ok(Vec::new());
     };
-    let found = Project::find_by_statement(statement)
+    let open = Project::find_by_statement(statement)
         .all(transaction)
         .await?;
-    Ok(found.into_iter().map(|project| project.id).collect())
+    let open: HashSet<Uuid> = open.into_iter().map(|project| project.id).collect();
+    let held = projects.iter().filter(|project| !open.contains(project));
+    Ok(held.copied().collect())
 }
 
 #[derive(FromQueryResult)]

@@ -1,15 +1,17 @@
-//! Quotas: they hold whoever accepts, from the moment that they are set.
+//! Quotas: they hold whoever accepts, from the moment that they are set; and projects that are gone,
+//! in which nothing is made.
 
 use drover_domain::lifecycle::Request;
 use drover_domain::quota::QuotaRefusal;
 use drover_domain::resource::{Details, ProjectSpec, Quota};
 use drover_domain::write::Intent;
 use drover_domain::{Resource, ResourceId, State};
-use drover_store::{Accepted, Attached, Store, Submitted};
-use futures::future::join_all;
+use drover_store::{Accepted, Attached, ProjectRemoval, Store, Submitted};
+use futures::future::{join, join_all};
+use uuid::Uuid;
 
 use super::attached::{answer, entry};
-use crate::support::{World, container, resource, to_change, to_create};
+use crate::support::{NOW, World, container, resource, to_change, to_create};
 
 facts! {
     a_quota_of_containers_is_kept_in_one_batch,
@@ -20,6 +22,8 @@ facts! {
     a_quota_that_is_taken_away_is_not_held_against_anybody,
     a_removed_container_gives_its_place_back,
     a_refusal_spoils_nothing_for_its_neighbours_and_keeps_no_answer,
+    a_project_that_is_gone_takes_no_container,
+    of_a_removal_and_a_container_that_race_for_a_project_one_wins,
 }
 
 const COMMITTED: Accepted = Accepted::Committed { superseded: None };
@@ -176,14 +180,12 @@ async fn a_quota_that_is_taken_away_is_not_held_against_anybody(world: World) {
 async fn a_removed_container_gives_its_place_back(world: World) {
     let project = with_quota(&world, containers(1)).await;
     let intent = world.accept(within(project, None, None)).await;
-    let owned = world.claim(intent.process.id, 1, crate::support::NOW).await;
+    let owned = world.claim(intent.process.id, 1, NOW).await;
     let created = world.finish(owned.unwrap()).await.resource;
     let removal = world.accept(to_change(&created, Request::Remove)).await;
     let refused = world.store.accept(within(project, None, None)).await;
     assert!(matches!(refused.unwrap(), Accepted::OverQuota(_)));
-    let owned = world
-        .claim(removal.process.id, 2, crate::support::NOW)
-        .await;
+    let owned = world.claim(removal.process.id, 2, NOW).await;
     world.finish(owned.unwrap()).await;
     let outcome = world.store.accept(within(project, None, None)).await;
     assert_eq!(outcome.unwrap(), COMMITTED);
@@ -208,5 +210,42 @@ async fn a_refusal_spoils_nothing_for_its_neighbours_and_keeps_no_answer(world: 
     let rows = world.rows().await;
     for table in ["process", "audit", "kept_answer"] {
         assert_eq!(rows[table].len(), 5, "{table}");
+    }
+}
+
+async fn a_project_that_is_gone_takes_no_container(world: World) {
+    let project = with_quota(&world, Quota::default()).await;
+    let other = with_quota(&world, Quota::default()).await;
+    let removal = world
+        .store
+        .remove_project(project, NOW, Attached::nothing())
+        .await;
+    assert!(matches!(removal.unwrap(), ProjectRemoval::Removed(_)));
+    let never_there = ResourceId::new(Uuid::nil());
+    for (project, expected) in [
+        (project, Accepted::NoProject),
+        (never_there, Accepted::NoProject),
+        (other, COMMITTED),
+        (project, Accepted::NoProject),
+    ] {
+        let outcome = world.store.accept(within(project, None, None)).await;
+        assert_eq!(outcome.unwrap(), expected);
+    }
+}
+
+async fn of_a_removal_and_a_container_that_race_for_a_project_one_wins(world: World) {
+    let other = world.second_server().await;
+    let mut expected = 0;
+    for quota in [Quota::default(), containers(5)].repeat(10) {
+        let project = with_quota(&world, quota).await;
+        let removal = other.remove_project(project, NOW, Attached::nothing());
+        let container = world.store.accept(within(project, None, None));
+        let (removal, container) = join(removal, container).await;
+        match (removal.unwrap(), container.unwrap()) {
+            (ProjectRemoval::Removed(_), Accepted::NoProject) => {}
+            (ProjectRemoval::InUse, Accepted::Committed { .. }) => expected += 1,
+            both => panic!("both won, or neither: {both:?}"),
+        }
+        assert_eq!(made(&world).await, expected);
     }
 }
