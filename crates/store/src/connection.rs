@@ -14,7 +14,8 @@ use crate::passwords::Hashing;
 use crate::quotas::KnownQuotas;
 use crate::tally::Tally;
 use crate::{
-    Store, StoreError, Submitted, audit_log, credentials, dialect, intents, resources, writes,
+    Store, StoreError, Submitted, audit_log, credentials, dialect, intents, processes, resources,
+    writes,
 };
 
 /// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
@@ -34,8 +35,8 @@ const BOUNDS: [(&str, &str); 4] = [
     ("tcp_user_timeout", "10s"),
 ];
 
-/// Statements that write are few and of one text for any number of rows: each is planned once a
-/// connection. PostgreSQL would plan those of one row anew each time, which costs more than to run
+/// Statements that write, and those that look up by keys, are few and of one text for any number of
+/// rows: each is planned once a connection. PostgreSQL would plan those of one row anew each time, which costs more than to run
 /// them, since a plan for one row looks cheaper than one for any number.
 const PLANNED_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
 /// What writes and does not wait for the disk.
@@ -45,12 +46,16 @@ const RELAXED_CONNECTIONS: u32 = 3;
 /// The lanes of both groups, and what is written beside them.
 const WRITING_CONNECTIONS: u32 = 6;
 
+/// The lanes of the groups that look up by keys.
+const LOOKUP_CONNECTIONS: u32 = 6;
+
 /// Where the database is and how to use it.
 #[derive(Clone)]
 pub struct StoreOptions {
     /// `postgres://…` or `sqlite://PATH`. May hold a password, so it is never logged.
     pub url: String,
-    /// The most connections to PostgreSQL that read; those that write are nine at most.
+    /// The most connections to PostgreSQL that read lists and the like; those that look up by keys are
+    /// six at most, and those that write nine.
     pub connections: u32,
     /// How long to wait for a connection before the database counts as out of reach.
     pub patience: Duration,
@@ -90,9 +95,10 @@ impl Store {
                 "the address begins with neither `postgres://` nor `sqlite://`".to_owned(),
             ));
         }
-        let (writer, relaxed, reader, lanes) = if is_sqlite {
+        let (writer, relaxed, reader, lookups, lanes) = if is_sqlite {
             let writer = connect_sqlite(options, 1).await?;
-            (writer.clone(), writer, connect_sqlite(options, 4).await?, 1)
+            let reader = connect_sqlite(options, 4).await?;
+            (writer.clone(), writer, reader.clone(), reader, 1)
         } else {
             let connect = async |connections, settings| {
                 connect_postgres(options, connections, settings).await
@@ -100,7 +106,8 @@ impl Store {
             let writer = connect(WRITING_CONNECTIONS, &[PLANNED_ONCE][..]).await?;
             let relaxed = connect(RELAXED_CONNECTIONS, &RELAXED[..]).await?;
             let reader = connect(options.connections, &[][..]).await?;
-            (writer, relaxed, reader, POSTGRES_LANES)
+            let lookups = connect(LOOKUP_CONNECTIONS, &[PLANNED_ONCE][..]).await?;
+            (writer, relaxed, reader, lookups, POSTGRES_LANES)
         };
         let for_intents = (writer.clone(), Tally::of("intents"), KnownQuotas::default());
         let for_writes = (writer.clone(), Tally::of("writes"));
@@ -138,24 +145,32 @@ impl Store {
                     async move { audit_log::record(&relaxed, &batch).await }
                 }
             }),
-            credentials: Group::start("credentials", 2, group::nothing_in_common, {
-                let reader = reader.clone();
+            credentials: Group::start("credentials", lanes, group::nothing_in_common, {
+                let lookups = lookups.clone();
                 move |batch| {
-                    let reader = reader.clone();
-                    async move { credentials::look_up(&reader, batch).await }
+                    let lookups = lookups.clone();
+                    async move { credentials::look_up(&lookups, batch).await }
                 }
             }),
-            resources: Group::start("resources", 2, group::nothing_in_common, {
-                let reader = reader.clone();
+            resources: Group::start("resources", lanes, group::nothing_in_common, {
+                let lookups = lookups.clone();
                 move |batch| {
-                    let reader = reader.clone();
-                    async move { resources::look_up(&reader, batch).await }
+                    let lookups = lookups.clone();
+                    async move { resources::look_up(&lookups, batch).await }
+                }
+            }),
+            unfinished: Group::start("unfinished", lanes, group::nothing_in_common, {
+                let lookups = lookups.clone();
+                move |batch| {
+                    let lookups = lookups.clone();
+                    async move { processes::look_up(&lookups, batch).await }
                 }
             }),
             uses: Uses::start(relaxed.clone()),
             hashing: Hashing::default(),
             writer,
             relaxed,
+            lookups,
             reader,
         })
     }
@@ -201,9 +216,11 @@ impl Store {
         drop(self.refusals);
         drop(self.credentials);
         drop(self.resources);
+        drop(self.unfinished);
         drop(self.uses);
         self.writer.close().await?;
         self.relaxed.close().await?;
+        self.lookups.close().await?;
         self.reader.close().await?;
         Ok(())
     }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! There is no timer: an idle store commits a lone item at once, a busy one commits as many as came
-//! in during the last transaction, up to [`LARGEST`]. Items about one subject are committed one after
+//! in during the last transaction, up to [`LARGEST`], and whatever the tasks that are ready to run add
+//! to it when they have had their turn. Items about one subject are committed one after
 //! the other, since the later may build on the earlier. When a transaction is refused for a reason
 //! that is not the database's absence, its items are tried one by one, so that an item which
 //! cannot be committed spoils nothing for its neighbours.
@@ -119,9 +120,8 @@ async fn run_lane<T, R, S, F, Flushed>(
     Flushed: Future<Output = Result<Vec<R>, StoreError>>,
 {
     loop {
-        let mut batch = Vec::new();
-        // The lock is held while the queue is empty: the other lanes have nothing to do either.
-        if gathered.lock().await.recv_many(&mut batch, LARGEST).await == 0 {
+        let mut batch = gather(&mut *gathered.lock().await).await;
+        if batch.is_empty() {
             return;
         }
         while !batch.is_empty() {
@@ -130,6 +130,21 @@ async fn run_lane<T, R, S, F, Flushed>(
             batch = later;
         }
     }
+}
+
+/// Waits for the first items, while the other lanes have nothing to do either. None will come if there
+/// are none.
+async fn gather<I>(queue: &mut mpsc::Receiver<I>) -> Vec<I> {
+    let mut batch = Vec::new();
+    queue.recv_many(&mut batch, LARGEST).await;
+    // On an idle server nobody else is ready, and this costs nothing.
+    tokio::task::yield_now().await;
+    while batch.len() < LARGEST
+        && let Ok(item) = queue.try_recv()
+    {
+        batch.push(item);
+    }
+    batch
 }
 
 /// The subject of items that can always share a batch: each has one of its own.

@@ -55,8 +55,8 @@ mod settings;
 mod tally;
 mod writes;
 
-use drover_domain::ResourceId;
 use drover_domain::write::{ProcessWrite, Written};
+use drover_domain::{Process, ResourceId};
 use sea_orm::DatabaseConnection;
 use sea_orm::entity::prelude::Uuid;
 
@@ -100,13 +100,16 @@ pub struct Store {
     /// Transactions whose loss costs nothing but time, if the database loses its power: they do not
     /// wait for its disk. On SQLite the same as the writer.
     relaxed: DatabaseConnection,
-    /// Everything else.
+    /// What looks up by keys. On SQLite the same as the reader.
+    lookups: DatabaseConnection,
+    /// Every other read.
     reader: DatabaseConnection,
     intents: Group<Submitted, Accepted>,
     writes: Group<ProcessWrite, Written>,
     refusals: Group<AuditEntry, ()>,
     credentials: Group<Uuid, Option<credential::Model>>,
     resources: Group<ResourceId, Option<Read>>,
+    unfinished: Group<Vec<ResourceId>, Vec<Process>>,
     uses: Uses,
     hashing: Hashing,
 }

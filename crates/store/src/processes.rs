@@ -1,9 +1,9 @@
 //! Reading processes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use drover_domain::{Phase, Process, ProcessId, ResourceId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entities::process;
 use crate::{Store, StoreError, dialect};
@@ -32,7 +32,7 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn process(&self, id: ProcessId) -> Result<Option<Process>, StoreError> {
         let row = process::Entity::find_by_id(id.uuid())
-            .one(&self.reader)
+            .one(&self.lookups)
             .await?;
         row.map(Process::try_from).transpose()
     }
@@ -88,7 +88,8 @@ impl Store {
             .collect()
     }
 
-    /// The unfinished processes of some resources: at most one each.
+    /// The unfinished processes of some resources: at most one each. Those that are asked for at the same
+    /// time are read together, each after it was asked for.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -96,11 +97,42 @@ impl Store {
         &self,
         resources: impl IntoIterator<Item = ResourceId>,
     ) -> Result<Vec<Process>, StoreError> {
-        let rows = process::Entity::find()
-            .filter(process::Column::ResourceId.is_in(resources.into_iter().map(ResourceId::uuid)))
-            .filter(process::is_unfinished())
-            .all(&self.reader)
-            .await?;
-        rows.into_iter().map(Process::try_from).collect()
+        let resources: Vec<ResourceId> = resources.into_iter().collect();
+        if resources.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.unfinished.submit(resources).await
     }
+}
+
+/// Reads the unfinished processes of the resources of each question, in one statement.
+pub(crate) async fn look_up(
+    database: &DatabaseConnection,
+    questions: Vec<Vec<ResourceId>>,
+) -> Result<Vec<Vec<Process>>, StoreError> {
+    let all: BTreeSet<_> = questions.iter().flatten().map(|id| id.uuid()).collect();
+    let backend = database.get_database_backend();
+    let rows = process::Entity::find()
+        .filter(dialect::is_one_of(
+            backend,
+            process::Column::ResourceId,
+            all,
+        ))
+        .filter(process::is_unfinished())
+        .all(database)
+        .await?;
+    let found: Result<Vec<Process>, StoreError> = rows.into_iter().map(Process::try_from).collect();
+    let found = found?;
+    if questions.len() == 1 {
+        return Ok(vec![found]);
+    }
+    let by_resource: HashMap<ResourceId, &Process> = found
+        .iter()
+        .map(|process| (process.resource.id, process))
+        .collect();
+    let answers = questions.iter().map(|resources| {
+        let own = resources.iter().filter_map(|id| by_resource.get(id));
+        own.map(|process| Process::clone(process)).collect()
+    });
+    Ok(answers.collect())
 }

@@ -125,7 +125,7 @@ impl Store {
     ) -> Result<Option<Resource>, StoreError> {
         let row = resource::Entity::find_by_id(id.uuid())
             .filter(resource::Column::ResourceType.eq(resource_type.as_str()))
-            .one(&self.reader)
+            .one(&self.lookups)
             .await?;
         row.map(Resource::try_from).transpose()
     }
