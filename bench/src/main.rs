@@ -13,6 +13,7 @@
 //! | `stuck` | 20,000 processes wait for a dead host: what their neighbours notice |
 //! | `takeover` | a process server is killed with 1,000 containers under way: when they run |
 //! | `churn` | containers come, go and are purged: whether the database stays the size that it was |
+//! | `api` | W4: how many reads, lists and creates one API server answers a second, asked by `wrk` |
 //! | `watchers` | 1,000 watch 100 changes a second: whether all are told of all, when, and what it costs |
 //! | `floors` | what PostgreSQL and etcd alone can do here, to read the others by |
 //!
@@ -39,7 +40,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use outcome::Outcome;
-use workloads::{churn, create, floors, idle, stuck, takeover, watchers};
+use workloads::{api, churn, create, floors, idle, stuck, takeover, watchers};
 
 /// Measures Drover on this machine
 #[derive(Parser)]
@@ -70,6 +71,8 @@ enum Workload {
     Takeover(takeover::Size),
     /// Containers that come and go
     Churn(churn::Size),
+    /// Reads, lists and creates, by the API server alone
+    Api(api::Size),
     /// Many who watch
     Watchers(watchers::Size),
     /// The database and the lock service alone
@@ -109,6 +112,7 @@ async fn run(workload: &Workload, results: &Path) -> Result<Outcome> {
         Workload::Stuck(size) => stuck::run(*size).await,
         Workload::Takeover(size) => takeover::run(*size).await,
         Workload::Churn(size) => churn::run(*size).await,
+        Workload::Api(size) => api::run(*size).await,
         Workload::Watchers(size) => watchers::run(*size).await,
         Workload::Floors(size) => floors::run(*size, results).await,
         Workload::All | Workload::Quick => anyhow::bail!("one at a time"),
@@ -124,6 +128,7 @@ fn all() -> Vec<Workload> {
         "stuck",
         "takeover",
         "churn",
+        "api",
         "watchers",
         "floors",
     ];
@@ -162,6 +167,11 @@ fn quick() -> Vec<Workload> {
             hosts: 10,
             warm_up: 12,
             seconds: 10,
+        }),
+        Workload::Api(api::Size {
+            containers: 1_000,
+            seconds: 2,
+            connections: 32,
         }),
         Workload::Watchers(watchers::Size {
             watchers: 200,

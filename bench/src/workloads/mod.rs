@@ -1,5 +1,6 @@
 //! The workloads, a file each.
 
+pub(crate) mod api;
 pub(crate) mod churn;
 pub(crate) mod create;
 pub(crate) mod floors;
