@@ -6,7 +6,7 @@ use std::time::Duration;
 use drover_domain::lifecycle::Request;
 use drover_domain::resource::Version;
 use drover_domain::{ResourceId, State};
-use drover_store::{Change, ChangeFilter, Position, Store, fresh};
+use drover_store::{Change, ChangeFilter, Position, Store};
 use futures::future::join_all;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use tokio::time::{sleep, timeout};
@@ -143,7 +143,7 @@ async fn a_reader_can_go_on_from_the_text_of_a_position(world: World) {
 }
 
 async fn only_changes_of_one_resource_or_one_project_are_read(world: World) {
-    let project = fresh::resource_id();
+    let project = world.project("one").await;
     let mut inside = container("inside");
     inside.project = Some(project);
     let inside = world.accept(to_create(inside)).await.resource;

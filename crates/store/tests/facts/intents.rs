@@ -27,7 +27,7 @@ facts! {
 async fn an_intent_is_committed_whole(world: World) {
     let mut resource = container("grüße \"quoted\" 'single' \\");
     resource.description = "eine Zeile\nnoch eine".to_owned();
-    resource.project = Some(drover_store::fresh::resource_id());
+    resource.project = Some(world.project("one").await);
     resource.labels = [("team".to_owned(), "x=y".to_owned())].into();
     resource
         .metadata
@@ -43,9 +43,13 @@ async fn an_intent_is_committed_whole(world: World) {
         Some(intent.resource.clone())
     );
     assert_eq!(world.process(intent.process.id).await, intent.process);
+    let filter = ChangeFilter {
+        resource: Some(intent.resource.id),
+        ..ChangeFilter::default()
+    };
     let changes = world
         .store
-        .changes(Position::default(), &ChangeFilter::default(), 10)
+        .changes(Position::default(), &filter, 10)
         .await
         .unwrap();
     let [change] = changes.as_slice() else {

@@ -449,7 +449,7 @@ async fn processes(world: &World, query: &[(&str, &str)]) -> Vec<Process> {
 }
 
 async fn processes_have_the_same_language(world: World) {
-    let project = fresh::resource_id();
+    let project = world.project("one").await;
     let done = world.settled("done").await;
     let mut inside = container("inside");
     inside.project = Some(project);

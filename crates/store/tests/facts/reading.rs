@@ -120,7 +120,7 @@ async fn pages_of_resources_join_up(world: World) {
 }
 
 async fn processes_are_listed_by_what_is_asked_for(world: World) {
-    let project = fresh::resource_id();
+    let project = world.project("one").await;
     let done = world.settled("done").await;
     let mut inside = container("inside");
     inside.project = Some(project);
