@@ -15,6 +15,7 @@
 //! | `churn` | containers come, go and are purged: whether the database stays the size that it was |
 //! | `api` | W4: how many reads, lists and creates one API server answers a second, asked by `wrk` |
 //! | `watchers` | 1,000 watch 100 changes a second: whether all are told of all, when, and what it costs |
+//! | `placement` | how long it takes to choose one of 5,000 hosts with 100,000 containers |
 //! | `floors` | what PostgreSQL and etcd alone can do here, to read the others by |
 //!
 //! Everything is real but the containers: PostgreSQL with `fsync`, NATS, etcd, every service an
@@ -40,7 +41,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use outcome::Outcome;
-use workloads::{api, churn, create, floors, idle, stuck, takeover, watchers};
+use workloads::{api, churn, create, floors, idle, placement, stuck, takeover, watchers};
 
 /// Measures Drover on this machine
 #[derive(Parser)]
@@ -75,6 +76,8 @@ enum Workload {
     Api(api::Size),
     /// Many who watch
     Watchers(watchers::Size),
+    /// Choosing hosts
+    Placement(placement::Size),
     /// The database and the lock service alone
     Floors(floors::Size),
 }
@@ -114,6 +117,7 @@ async fn run(workload: &Workload, results: &Path) -> Result<Outcome> {
         Workload::Churn(size) => churn::run(*size).await,
         Workload::Api(size) => api::run(*size).await,
         Workload::Watchers(size) => watchers::run(*size).await,
+        Workload::Placement(size) => placement::run(*size),
         Workload::Floors(size) => floors::run(*size, results).await,
         Workload::All | Workload::Quick => anyhow::bail!("one at a time"),
     }
@@ -130,6 +134,7 @@ fn all() -> Vec<Workload> {
         "churn",
         "api",
         "watchers",
+        "placement",
         "floors",
     ];
     let parsed = names.map(|name| Arguments::try_parse_from(["drover-bench", name]));
@@ -177,6 +182,11 @@ fn quick() -> Vec<Workload> {
             watchers: 200,
             rate: 100,
             seconds: 5,
+        }),
+        Workload::Placement(placement::Size {
+            hosts: 5_000,
+            containers: 100_000,
+            placed: 200,
         }),
         Workload::Floors(floors::Size { seconds: 2 }),
     ]

@@ -28,6 +28,7 @@ mod engine;
 mod hosts;
 mod interference;
 pub mod launch;
+mod neighbourhood;
 mod reports;
 mod retention;
 mod steps;

@@ -15,6 +15,7 @@ use aide::openapi::Operation;
 use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_from_schema};
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use drover_domain::Selector;
 use drover_domain::listing::{
     BadQuery, Field, HIGHEST_LIMIT, Kind as FieldKind, Listed, Listing, Modifier, Shown,
     USUAL_LIMIT, links,
@@ -223,7 +224,7 @@ impl<T: Items> OperationInput for ListOf<T> {
         if listed.has_labels() {
             all.insert("labels".to_owned(), json!({
                 "type": "string",
-                "pattern": selector_pattern(),
+                "pattern": Selector::pattern(),
                 "description": "What must hold of the labels: `team=x,env!=prod,tier in (a,b),zone notin (c),canary,!legacy`.",
             }));
         }
@@ -301,14 +302,4 @@ fn parameter(field: &Field, modifier: Modifier) -> Value {
     };
     schema["description"] = json!(format!("Its `{}` {}.", field.name, modifier.says()));
     schema
-}
-
-/// The form of a selector, but for what is quoted.
-fn selector_pattern() -> String {
-    // What Unicode counts as a space, regular expressions do not in every language.
-    let key = "[^\\s\\u0085=!,()\"\\u0000]+";
-    let value = "[^,()\"\\u0000]*";
-    let one =
-        format!("(!{key}|{key}(!=|==?){value}|{key} (in|notin) \\({value}(,{value})*\\)|{key})");
-    format!("^{one}(,{one})*$")
 }

@@ -3,8 +3,8 @@
 //! Labels count as they were at the moment of the change. One that has changed the labels passes if
 //! those from before were selected as well: whoever watches a selection is told once of what leaves it.
 
-use drover_domain::listing::{Condition, Listed, Operand, Selection, Selector, Subject, Test};
-use drover_domain::{Resource, ResourceId, ResourceType};
+use drover_domain::listing::{Condition, Listed, Operand, Selection, Subject, Test};
+use drover_domain::{Resource, ResourceId, ResourceType, Selector};
 use drover_store::Change;
 
 use crate::authorization::Caller;

@@ -5,6 +5,7 @@ pub(crate) mod churn;
 pub(crate) mod create;
 pub(crate) mod floors;
 pub(crate) mod idle;
+pub(crate) mod placement;
 pub(crate) mod stuck;
 pub(crate) mod takeover;
 pub(crate) mod watchers;

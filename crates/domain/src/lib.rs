@@ -15,6 +15,7 @@
 //! | [`process`] | the row of a durable process: phase, step, journal, fence, cause |
 //! | [`engine`] | what follows the outcome of a step: next step, wait, retry, end |
 //! | [`mod@write`] | what an intent or a process wants the database to make true, and under which guards |
+//! | [`selector`] | what must hold of labels |
 //! | [`listing`] | what lists can be asked: filters, labels, order, page |
 //! | [`placement`] | which host takes a container, or why none does |
 
@@ -28,6 +29,7 @@ pub mod process;
 pub mod quota;
 pub mod resource;
 pub mod role;
+pub mod selector;
 pub mod settings;
 pub mod state;
 pub mod timestamp;
@@ -38,5 +40,6 @@ pub use id::{ProcessId, ResourceId, ServerId};
 pub use process::{Phase, Process};
 pub use resource::{Resource, ResourceRef, ResourceType};
 pub use role::Role;
+pub use selector::Selector;
 pub use state::State;
 pub use timestamp::Timestamp;

@@ -12,7 +12,7 @@
 
 use crate::lifecycle::{self, Policy, Refusal, Request};
 use crate::process::{Cause, Process};
-use crate::resource::{Capacity, Port, Version};
+use crate::resource::{Capacity, Neighbours, Port, Version};
 use crate::{Fence, Phase, ProcessId, Resource, ResourceId, State, Timestamp};
 
 /// A state that a resource passed, for the change log.
@@ -127,7 +127,8 @@ impl Intent {
 /// A change of what is reserved on hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReservationChange {
-    /// The container takes room on a host. Refused if the host has too little by now.
+    /// The container takes room on a host. Refused if the host has too little by now, or something that
+    /// it does not stand beside.
     Take {
         /// The host.
         host: ResourceId,
@@ -135,6 +136,8 @@ pub enum ReservationChange {
         amount: Capacity,
         /// Ports of the host; those without a number take nothing.
         ports: Vec<Port>,
+        /// Containers of its project that must not be there.
+        apart: Vec<Neighbours>,
     },
     /// The container gives back whatever it took.
     Release,

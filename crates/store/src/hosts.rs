@@ -1,36 +1,40 @@
 //! What placement needs to know of hosts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use drover_domain::placement::{Candidate, HeldPort};
-use drover_domain::resource::Capacity;
+use drover_domain::resource::{Capacity, Neighbours};
 use drover_domain::{Resource, ResourceId, ResourceType, State};
-use sea_orm::entity::prelude::Uuid;
+use sea_orm::entity::prelude::{Json, Uuid};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QuerySelect,
 };
 
-use crate::entities::{host_port, host_room, readable, reservation, resource};
-use crate::{ResourceFilter, Store, StoreError, reservations};
+use crate::entities::{host_port, host_room, reservation, resource};
+use crate::{ResourceFilter, Store, StoreError, dialect, reservations};
 
 impl Store {
-    /// Every host that is not removed, with what is taken of it. Cost: three queries, whatever the
-    /// number of containers.
+    /// Every host that is not removed, with what is taken of it. Cost: three queries, which read as much
+    /// as there are hosts and ports that are held, whatever the number of containers.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn candidates(&self) -> Result<Vec<Candidate>, StoreError> {
-        let hosts = resource::Entity::find()
+        let hosts: Vec<(Uuid, String, Json)> = resource::Entity::find()
+            .select_only()
+            .columns([
+                resource::Column::Id,
+                resource::Column::State,
+                resource::Column::Labels,
+            ])
             .filter(resource::Column::ResourceType.eq(ResourceType::Host.as_str()))
             .filter(resource::Column::RemovedAt.is_null())
+            .into_tuple()
             .all(&self.reader)
             .await?;
-        let ids: Vec<Uuid> = hosts.iter().map(|host| host.id).collect();
-        let rooms = host_room::Entity::find()
-            .filter(host_room::Column::HostId.is_in(ids))
-            .all(&self.reader)
-            .await?;
+        let rooms = host_room::Entity::find().all(&self.reader).await?;
         let mut rooms: HashMap<Uuid, host_room::Model> =
             rooms.into_iter().map(|room| (room.host_id, room)).collect();
         let mut ports: HashMap<Uuid, Vec<HeldPort>> = HashMap::new();
@@ -40,31 +44,52 @@ impl Store {
                 .or_default()
                 .push(reservations::held_port(&row)?);
         }
-        let mut candidates = Vec::with_capacity(hosts.len());
-        for row in hosts {
-            let Some(room) = rooms.remove(&row.id) else {
-                continue;
-            };
-            let Some(host) = readable::<_, Resource>(row) else {
-                continue;
-            };
-            candidates.push(Candidate {
-                id: host.id,
-                state: host.state,
-                labels: host.labels,
-                capacity: Capacity {
-                    cpu_millis: room.cpu_millis,
-                    memory_mib: room.memory_mib,
-                },
-                reserved: Capacity {
-                    cpu_millis: room.cpu_millis_taken,
-                    memory_mib: room.memory_mib_taken,
-                },
-                containers: u32::try_from(room.containers).unwrap_or(0),
-                ports: ports.remove(&host.id.uuid()).unwrap_or_default(),
-            });
-        }
-        Ok(candidates)
+        let candidates = hosts.into_iter().filter_map(|(id, state, labels)| {
+            let room = rooms.remove(&id)?;
+            let candidate = candidate(&room, &state, labels, ports.remove(&id).unwrap_or_default());
+            // One that cannot be read is no candidate, and spoils nothing for the others.
+            if candidate.is_none() {
+                tracing::warn!(host = %id, "the row of a host cannot be read");
+            }
+            candidate
+        });
+        Ok(candidates.collect())
+    }
+
+    /// The hosts on which some containers of a project are, whatever their state. Cost: the containers of
+    /// the project, or those with a label where one of a given value is asked for (PostgreSQL).
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn hosts_of(
+        &self,
+        project: Option<ResourceId>,
+        containers: &Neighbours,
+    ) -> Result<HashSet<ResourceId>, StoreError> {
+        let backend = self.reader.get_database_backend();
+        let project = match project {
+            Some(project) => resource::Column::ProjectId.eq(project.uuid()),
+            None => resource::Column::ProjectId.is_null(),
+        };
+        let mut query = resource::Entity::find()
+            .select_only()
+            .column(resource::Column::HostId)
+            .distinct()
+            .filter(resource::Column::ResourceType.eq(ResourceType::Container.as_str()))
+            .filter(resource::Column::RemovedAt.is_null())
+            .filter(resource::Column::HostId.is_not_null())
+            .filter(project);
+        query = match containers {
+            Neighbours::Named(name) => query.filter(resource::Column::Name.eq(name)),
+            Neighbours::Labelled(selector) => {
+                let requirements = selector.requirements().iter();
+                requirements.fold(query, |query, requirement| {
+                    query.filter(dialect::meets(backend, requirement))
+                })
+            }
+        };
+        let hosts: Vec<Uuid> = query.into_tuple().all(&self.reader).await?;
+        Ok(hosts.into_iter().map(ResourceId::new).collect())
     }
 
     /// What some hosts have, and what is taken of it by how many containers.
@@ -144,6 +169,29 @@ impl Store {
             .count(&self.reader)
             .await?)
     }
+}
+
+fn candidate(
+    room: &host_room::Model,
+    state: &str,
+    labels: Json,
+    ports: Vec<HeldPort>,
+) -> Option<Candidate> {
+    Some(Candidate {
+        id: ResourceId::new(room.host_id),
+        state: state.parse().ok()?,
+        labels: serde_json::from_value(labels).ok()?,
+        capacity: Capacity {
+            cpu_millis: room.cpu_millis,
+            memory_mib: room.memory_mib,
+        },
+        reserved: Capacity {
+            cpu_millis: room.cpu_millis_taken,
+            memory_mib: room.memory_mib_taken,
+        },
+        containers: u32::try_from(room.containers).unwrap_or(0),
+        ports,
+    })
 }
 
 pub(crate) async fn write_capacity(

@@ -74,10 +74,10 @@ fn check(
     if !children::are_current(&write.children, versions) {
         return Written::VersionMoved;
     }
-    let reserved = write
-        .reservation
-        .as_ref()
-        .is_none_or(|change| rooms.apply(write.process.resource.id, change));
+    let reserved = write.reservation.as_ref().is_none_or(|change| {
+        let resource = write.resource.as_ref().map(|(resource, _)| resource);
+        rooms.apply(write.process.resource.id, change, resource)
+    });
     if reserved {
         Written::Committed
     } else {

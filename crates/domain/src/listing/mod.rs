@@ -14,7 +14,6 @@
 mod condition;
 mod field;
 mod link;
-mod selector;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +22,9 @@ use std::fmt;
 pub use condition::{Condition, Modifier, Operand, Pattern, Test};
 pub use field::{Field, Kind, Listed, Subject, Words};
 pub use link::{Link, Source, links};
-pub use selector::{Requirement, Selector};
 
 use crate::State;
+use crate::selector::{BadSelector, Selector};
 
 /// How many items a page has if the client does not say.
 pub const USUAL_LIMIT: u64 = 100;
@@ -225,7 +224,10 @@ impl Listing {
                 "sort" => listing.selection.order = Order::parse(listed, value)?,
                 "limit" => listing.limit = limit(value)?,
                 "marker" => listing.marker = Some(value.to_owned()),
-                "labels" if listed.has_labels() => listing.selection.labels.join(value)?,
+                "labels" if listed.has_labels() => {
+                    let joined = listing.selection.labels.join(value);
+                    joined.map_err(|BadSelector(reason)| BadQuery::new("labels", reason))?;
+                }
                 // Whether what was removed is listed too; its moments have modifiers.
                 "removed" if listed.can_be_removed() => {
                     let wanted = value.parse();

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
+use super::placement::ContainerPlacement;
 use super::validation::{self, Invalid};
-use crate::ResourceId;
 
 /// What was asked of a container. Unknown fields are refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -143,19 +143,6 @@ pub struct NetworkAttachment {
     /// `bridge`, `host` or `none`.
     #[schemars(with = "limits::Network")]
     pub network: String,
-}
-
-/// Wishes about the host of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ContainerPlacement {
-    /// The one host that may take it.
-    #[serde(default)]
-    pub host_id: Option<ResourceId>,
-    /// Labels that its host must have.
-    #[serde(default)]
-    #[schemars(schema_with = "limits::host_labels_schema")]
-    pub host_labels: BTreeMap<String, String>,
 }
 
 /// What was seen of a container.

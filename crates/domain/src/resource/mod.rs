@@ -10,6 +10,7 @@ mod api_key;
 mod container;
 mod host;
 mod limits;
+mod placement;
 mod project;
 mod registration_token;
 mod validation;
@@ -25,11 +26,11 @@ pub use account::{AccountSpec, AccountStatus, Membership, ProjectRole};
 pub use agent::{AgentSpec, AgentStatus};
 pub use api_key::{ApiKeySpec, ApiKeyStatus};
 pub use container::{
-    ContainerPlacement, ContainerSpec, ContainerStatus, NetworkAttachment, Port, Protocol,
-    ResourceLimits,
+    ContainerSpec, ContainerStatus, NetworkAttachment, Port, Protocol, ResourceLimits,
 };
 pub use host::{Capacity, HostFacts, HostSpec, HostStatus};
 pub use limits::{DESCRIPTION_LIMIT, labels_schema, metadata_schema, name_schema};
+pub use placement::{Affinity, ContainerPlacement, Neighbours, Strategy};
 pub use project::{ProjectSpec, Quota};
 pub use registration_token::{RegistrationTokenSpec, RegistrationTokenStatus};
 pub use validation::{

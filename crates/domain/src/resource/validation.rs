@@ -134,6 +134,7 @@ pub(super) fn validate_container(spec: &ContainerSpec) -> Result<(), Invalid> {
     let host_labels = &spec.placement.host_labels;
     let host_labels = host_labels.keys().chain(host_labels.values());
     without_nul("placement.hostLabels", host_labels)?;
+    spec.placement.validate()?;
     if spec
         .working_dir
         .as_deref()

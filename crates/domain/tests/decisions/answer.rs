@@ -96,6 +96,7 @@ fn reservation_change(is_taken: bool) -> ReservationChange {
         host: resource_id(3),
         amount: Capacity::default(),
         ports: Vec::new(),
+        apart: Vec::new(),
     }
 }
 

@@ -4,7 +4,8 @@
 //! are compared so have, and SQLite by itself. Letters of either case differ, so SQLite matches patterns
 //! with `GLOB` and not with its `LIKE`.
 
-use drover_domain::listing::{Pattern, Requirement};
+use drover_domain::listing::Pattern;
+use drover_domain::selector::Requirement;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{DatabaseBackend, IntoSimpleExpr, Value};
 use serde_json::json;

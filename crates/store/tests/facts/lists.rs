@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use drover_domain::lifecycle::Request;
-use drover_domain::listing::{Listed, Listing, Selector};
+
+use drover_domain::listing::{Listed, Listing};
 use drover_domain::resource::{AccountSpec, AccountStatus, Details};
-use drover_domain::{Process, Resource, ResourceId, ResourceType, State};
+use drover_domain::{Process, Resource, ResourceId, ResourceType, Selector, State};
 use drover_store::{Marker, Page, fresh};
 
 use crate::support::{NOW, World, at, container, resource, to_change, to_create};

@@ -1,13 +1,13 @@
 //! Reservations: what two race for has one winner, and what is given back is there again.
 
 use drover_domain::engine::{Changes, Outcome};
-use drover_domain::resource::{Capacity, Port, Protocol};
+use drover_domain::resource::{Capacity, Neighbours, Port, Protocol};
 use drover_domain::write::{ProcessWrite, ReservationChange, Written};
-use drover_domain::{Resource, ResourceId};
+use drover_domain::{Resource, ResourceId, Selector};
 use drover_store::{Claimed, Store, fresh};
 use futures::future::join_all;
 
-use crate::support::{World, capacity, host, next_write, port};
+use crate::support::{NOW, World, capacity, container, host, next_write, port, to_create};
 
 facts! {
     a_race_for_one_port_in_one_batch_has_one_winner,
@@ -21,6 +21,8 @@ facts! {
     what_is_given_back_can_be_taken_in_the_same_batch,
     what_is_taken_of_a_host_is_shown_to_placement,
     a_host_that_is_unknown_has_no_room,
+    of_those_who_stand_apart_one_has_a_place_on_a_host,
+    one_who_stands_apart_minds_its_own_project_only,
 }
 
 const ROOM: Capacity = Capacity {
@@ -55,6 +57,7 @@ fn take(owned: &Claimed, host: ResourceId, amount: Capacity, ports: &[Port]) -> 
             host,
             amount,
             ports,
+            apart: Vec::new(),
         },
     )
 }
@@ -272,4 +275,53 @@ async fn a_host_that_is_unknown_has_no_room(world: World) {
     let owned = world.claimed("one", 5).await;
     let write = take(&owned, fresh::resource_id(), capacity(0, 0), &[]);
     assert_eq!(world.store.commit(write).await.unwrap(), Written::NoRoom);
+}
+
+/// Takes a place on a host that has none of these containers.
+fn apart(owned: &Claimed, host: ResourceId, selector: &str) -> ProcessWrite {
+    let selector = Selector::parse(selector).unwrap();
+    let changes = Changes {
+        host: Some(Some(host)),
+        reservation: Some(ReservationChange::Take {
+            host,
+            amount: capacity(1, 1),
+            ports: Vec::new(),
+            apart: vec![Neighbours::Labelled(selector)],
+        }),
+        ..Changes::default()
+    };
+    next_write(owned, Outcome::Done(Box::new(changes))).0
+}
+
+async fn of_those_who_stand_apart_one_has_a_place_on_a_host(world: World) {
+    let other = world.second_server().await;
+    for stores in [vec![&world.store], vec![&world.store, &other]].repeat(3) {
+        let host = a_host_with_room(&world).await.id;
+        let mut rivals = Vec::new();
+        for number in 0..6 {
+            rivals.push(world.claimed(&format!("rival-{number}"), 5).await);
+        }
+        // Whoever has no such label, and none has.
+        let writes = rivals.iter().enumerate().map(|(number, rival)| {
+            stores[number % stores.len()].commit(apart(rival, host, "!nobody"))
+        });
+        let outcomes = join_all(writes).await.into_iter().map(Result::unwrap);
+        let won = outcomes.filter(|outcome| *outcome == Written::Committed);
+        assert_eq!(won.count(), 1);
+        assert_eq!(taken(&world, host).await, (capacity(1, 1), 1));
+    }
+}
+
+async fn one_who_stands_apart_minds_its_own_project_only(world: World) {
+    let host = a_host_with_room(&world).await.id;
+    let one = world.claimed("one", 5).await;
+    world.commit(apart(&one, host, "!nobody")).await;
+    let mut stranger = container("stranger");
+    stranger.project = Some(world.project("other").await);
+    let intent = world.accept(to_create(stranger)).await;
+    let stranger = world.claim(intent.process.id, 6, NOW).await.unwrap();
+    world.commit(apart(&stranger, host, "!nobody")).await;
+    let other = world.claimed("other", 7).await;
+    let outcome = world.store.commit(apart(&other, host, "app=db")).await;
+    assert_eq!(outcome.unwrap(), Written::Committed, "nobody is app=db");
 }

@@ -45,6 +45,7 @@ async fn full_write(world: &World, host: ResourceId) -> (Claimed, ProcessWrite) 
             host,
             amount: capacity(100, 100),
             ports: vec![crate::support::port(None, 80)],
+            apart: Vec::new(),
         }),
     };
     let (write, next) = next_write(&owned, Outcome::Done(Box::new(changes)));
@@ -167,6 +168,7 @@ fn write_of(
             host,
             amount: capacity(20, 30),
             ports: Vec::new(),
+            apart: Vec::new(),
         }),
         ..ProcessWrite::of(process)
     };

@@ -25,13 +25,16 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     {
         return Ok(Outcome::done());
     }
-    let demand = Demand::of(spec);
-    Ok(match context.surroundings.hosts.place(&demand).await? {
+    let resource = context.resource;
+    let demand = Demand::of(spec, &resource.name, &resource.labels);
+    let placing = context.surroundings.hosts.place(resource.project, &demand);
+    Ok(match placing.await? {
         Ok(host) => Outcome::Done(Box::new(Changes {
             host: Some(Some(host)),
             reservation: Some(ReservationChange::Take {
                 host,
                 amount: demand.amount,
+                apart: demand.strangers(),
                 ports: demand.ports,
             }),
             ..Changes::default()

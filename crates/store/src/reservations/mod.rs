@@ -3,13 +3,18 @@
 //! The rows of all hosts that a batch touches are locked first. Then each change is applied to what
 //! was read, in memory and in order, so that two containers of one batch see each other just as
 //! two of different batches do.
+//!
+//! A container that is to be apart from others takes its place only where none of them has one
+//! ([`occupants`]).
+
+mod occupants;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use drover_domain::ResourceId;
 use drover_domain::placement::HeldPort;
 use drover_domain::resource::{Capacity, Port, Protocol};
 use drover_domain::write::{ProcessWrite, ReservationChange};
+use drover_domain::{Resource, ResourceId};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
@@ -19,6 +24,7 @@ use sea_orm::{
 use crate::dialect::Together;
 use crate::entities::{host_port, host_room, reservation};
 use crate::{StoreError, dialect};
+use occupants::{Occupant, Occupants};
 
 /// The rooms of the hosts that a batch touches, and what has become of them.
 #[derive(Default)]
@@ -26,6 +32,7 @@ pub(crate) struct Rooms {
     rooms: BTreeMap<Uuid, host_room::Model>,
     /// By host, with the container that holds each.
     held: HashMap<Uuid, Vec<(Uuid, HeldPort)>>,
+    occupants: Occupants,
     reservations: HashMap<Uuid, reservation::Model>,
     taken: BTreeMap<Uuid, (reservation::Model, Vec<host_port::Model>)>,
     released: BTreeSet<Uuid>,
@@ -60,8 +67,15 @@ impl Rooms {
             .await?;
         let mut hosts: BTreeSet<Uuid> = existing.iter().map(|row| row.host_id).collect();
         let mut with_ports: BTreeSet<Uuid> = BTreeSet::new();
+        let mut with_strangers: BTreeSet<Uuid> = BTreeSet::new();
         for (_, change) in changes() {
-            if let ReservationChange::Take { host, ports, .. } = change {
+            if let ReservationChange::Take {
+                host, ports, apart, ..
+            } = change
+            {
+                if !apart.is_empty() {
+                    with_strangers.insert(host.uuid());
+                }
                 hosts.insert(host.uuid());
                 if ports.iter().any(|port| port.host_port.is_some()) {
                     with_ports.insert(host.uuid());
@@ -98,6 +112,7 @@ impl Rooms {
         Ok(Self {
             rooms: rooms.into_iter().map(|room| (room.host_id, room)).collect(),
             held,
+            occupants: Occupants::read(transaction, with_strangers).await?,
             reservations: existing
                 .into_iter()
                 .map(|row| (row.container_id, row))
@@ -107,17 +122,37 @@ impl Rooms {
     }
 
     /// Applies one change; false if the host has no room for it, and then nothing has changed.
-    pub(crate) fn apply(&mut self, container: ResourceId, change: &ReservationChange) -> bool {
+    /// `resource` is the container as it should stand.
+    pub(crate) fn apply(
+        &mut self,
+        container: ResourceId,
+        change: &ReservationChange,
+        resource: Option<&Resource>,
+    ) -> bool {
+        let container = container.uuid();
         match change {
             ReservationChange::Release => {
-                self.release(container.uuid());
+                self.release(container);
                 true
             }
             ReservationChange::Take {
                 host,
                 amount,
                 ports,
-            } => self.take(container.uuid(), host.uuid(), *amount, ports),
+                apart,
+            } => {
+                let host = host.uuid();
+                let own = resource.map(|resource| Occupant::of(container, resource));
+                let is_welcome = apart.is_empty()
+                    || own
+                        .as_ref()
+                        .is_some_and(|own| !self.occupants.include_any(host, own, apart));
+                let is_taken = is_welcome && self.take(container, host, *amount, ports);
+                if is_taken && let Some(own) = own {
+                    self.occupants.enter(host, own);
+                }
+                is_taken
+            }
         }
     }
 
@@ -189,6 +224,7 @@ impl Rooms {
         if let Some(held) = self.held.get_mut(&existing.host_id) {
             held.retain(|(holder, _)| *holder != container);
         }
+        self.occupants.leave(existing.host_id, container);
         self.taken.remove(&container);
         self.released.insert(container);
     }
