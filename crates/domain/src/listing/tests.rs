@@ -1,7 +1,5 @@
 //! What the language of lists means, over its texts.
 
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::ResourceType;
 

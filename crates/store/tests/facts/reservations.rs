@@ -295,7 +295,12 @@ fn apart(owned: &Claimed, host: ResourceId, selector: &str) -> ProcessWrite {
 
 async fn of_those_who_stand_apart_one_has_a_place_on_a_host(world: World) {
     let other = world.second_server().await;
-    for stores in [vec![&world.store], vec![&world.store, &other]].repeat(3) {
+    for turn in 0..6 {
+        // In one batch, and between two servers.
+        let stores = match turn % 2 {
+            0 => vec![&world.store],
+            _ => vec![&world.store, &other],
+        };
         let host = a_host_with_room(&world).await.id;
         let mut rivals = Vec::new();
         for number in 0..6 {
