@@ -2,25 +2,31 @@
 //!
 //! ```text
 //!   agent ==== WebSocket ====> session ---- subscribes host.<id>.command ----> bus
-//!                                 |  command: bus -> agent     reply: agent -> bus
-//!                                 |  report:  agent -> bus     answer: bus -> agent
+//!   agent ---- GET events ------> |  command: bus -> agent     reply: agent -> bus
+//!         ---- POST replies ----> |  report:  agent -> bus     answer: bus -> agent
 //!   agent ---- POST register --> store
 //! ```
 //!
 //! It is a proxy, and a border. An agent shows its credential with each connection; from then on it
 //! is given the commands of its own host and no others, its replies count only for commands that
 //! were sent on this very connection, and whatever it reports is marked with its own host. It has
-//! no access to the database, the bus or the lock service.
+//! no access to the database, the bus or the lock service. What it says is looked at
+//! ([`border`]) and read at a bounded rate ([`allowance`]); what it may not do counts for nothing and
+//! is written down ([`offences`]).
 //!
 //! Nothing is kept here: when an agent server dies, its agents come back through another, and the
 //! processes that waited for their replies send the commands again.
 
+mod allowance;
+mod border;
 mod connect;
 mod link;
 mod meter;
+mod offences;
 mod pending;
 mod problem;
 mod register;
+mod replies;
 mod session;
 mod sessions;
 
@@ -33,7 +39,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use drover_bus::EventBus;
 use drover_domain::ServerId;
-use drover_proto::registration::{EVENTS_PATH, REGISTER_PATH};
+use drover_proto::registration::{EVENTS_PATH, REGISTER_PATH, REPLIES_PATH};
 use drover_store::clock::Clock;
 use drover_store::{Store, fresh};
 use tokio::net::TcpListener;
@@ -42,6 +48,7 @@ use tokio_util::task::TaskTracker;
 use tower_http::timeout::TimeoutLayer;
 
 use meter::Meter;
+use offences::Offences;
 use sessions::Sessions;
 
 /// How an agent server behaves.
@@ -77,8 +84,10 @@ pub struct Parts {
 
 /// The largest registration, in bytes.
 const REGISTRATION_LIMIT: usize = 64 * 1024;
-/// How long a request that is no WebSocket may take.
+/// How long a request that does not stay open may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Whoever is silent for so many heartbeats is dead.
+const SILENT_HEARTBEATS: u32 = 3;
 
 /// An agent server.
 pub struct Server {
@@ -93,10 +102,18 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) offences: Offences,
     pub(crate) meter: Meter,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
+}
+
+impl Shared {
+    /// How long an agent may be silent.
+    pub(crate) fn silence(&self) -> Duration {
+        self.options.heartbeat * SILENT_HEARTBEATS
+    }
 }
 
 impl Server {
@@ -118,7 +135,8 @@ impl Server {
             store: parts.store,
             bus: parts.bus,
             clock: parts.clock,
-            sessions: Sessions::default(),
+            sessions: Arc::default(),
+            offences: Offences::new(),
             meter: Meter::new(),
             tasks: TaskTracker::new(),
             shutdown: shutdown.clone(),
@@ -139,6 +157,8 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route(REGISTER_PATH, post(register::register))
         .layer(DefaultBodyLimit::max(REGISTRATION_LIMIT))
+        // Looks after the size of what is posted by itself.
+        .route(REPLIES_PATH, post(replies::post))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             REQUEST_TIMEOUT,

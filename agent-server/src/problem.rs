@@ -15,6 +15,14 @@ pub(crate) enum Problem {
     Invalid(String),
     /// Its host was removed.
     Removed,
+    /// It takes neither form of the protocol.
+    NotAcceptable,
+    /// What it posted is too large.
+    TooLarge,
+    /// The session for which it speaks is not held here.
+    NoSession,
+    /// The session for which it speaks is another agent's.
+    ForeignSession,
     /// The database is out of reach.
     Unavailable,
     /// Something that should not happen did.
@@ -65,6 +73,31 @@ impl IntoResponse for Problem {
                 "agent.removed",
                 "Removed",
                 "the host of this agent was removed; register with a new agent key".to_owned(),
+            ),
+            Self::NotAcceptable => (
+                StatusCode::NOT_ACCEPTABLE,
+                "agent.notAcceptable",
+                "Not acceptable",
+                "ask for a WebSocket, or accept application/x-ndjson".to_owned(),
+            ),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "agent.tooLarge",
+                "Too large",
+                "no frame and no POST is larger than 4 MiB".to_owned(),
+            ),
+            Self::NoSession => (
+                StatusCode::CONFLICT,
+                "agent.session",
+                "No such session",
+                "this agent server does not hold the session, or not any more; connect again"
+                    .to_owned(),
+            ),
+            Self::ForeignSession => (
+                StatusCode::FORBIDDEN,
+                "agent.foreignSession",
+                "Another's session",
+                "the session is another agent's".to_owned(),
             ),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -16,6 +16,7 @@ use drover_domain::{Resource, State as ResourceState, Timestamp};
 use drover_proto::registration::{Registered, Registration};
 use drover_store::{CredentialKind, Presented, Registering, fresh};
 
+use crate::border;
 use crate::Shared;
 use crate::problem::Problem;
 
@@ -74,6 +75,11 @@ fn validate(registration: &Registration) -> Result<(), Problem> {
     if registration.name.is_empty() {
         return Err(Problem::Invalid("name: is empty".to_owned()));
     }
+    border::check_facts(&registration.facts).map_err(|field| {
+        Problem::Invalid(format!(
+            "facts.{field}: is longer than 256 bytes, or has a control character"
+        ))
+    })?;
     validate_name(&registration.name)
         .and_then(|()| validate_labels(&registration.labels))
         .map_err(|invalid| Problem::Invalid(invalid.to_string()))

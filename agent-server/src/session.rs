@@ -6,13 +6,14 @@
 //!   bus <--- request ----- reports <-- report <- agent     a few at a time, each answered
 //! ```
 //!
+//! It is the same whatever form the connection has: [`link`](crate::link) tells the two apart.
+//!
 //! The session ends when the connection does, when a newer one of the same agent takes its place,
 //! or when the server stops. Whoever waits for a reply then is told nothing and asks again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::WebSocket;
 use drover_bus::{Subject, Subscribe};
 use drover_domain::{ResourceRef, ResourceType};
 use drover_proto::v1::{
@@ -22,64 +23,76 @@ use drover_proto::v1::{
 use drover_proto::{decode_payload, name};
 use prost::Message;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
-use crate::Shared;
+use crate::allowance::Allowance;
 use crate::connect::Identity;
-use crate::link::{self, Ended};
-use crate::pending::Pending;
+use crate::link::{Ended, Farewell, Link, Receiver, Sender};
+use crate::offences::Offence;
+use crate::pending::{Answers, Pending};
+use crate::sessions::Place;
+use crate::{Shared, border};
 
 /// Reports of one agent that are settled at the same time; further ones are left to be repeated.
 const REPORTS_AT_ONCE: usize = 16;
-/// Whoever is silent for so many heartbeats is dead.
-const SILENT_HEARTBEATS: u32 = 3;
 
-/// Serves an agent until its connection ends.
-pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, socket: WebSocket) {
-    let Identity { agent, host } = identity;
-    let place = shared.sessions.enter(agent);
+/// Serves an agent until its connection ends, in whichever form that is.
+pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, place: Place, link: Link) {
+    let Identity { agent, host, .. } = identity;
     let _connected = shared.meter.connected();
-    let silence = shared.options.heartbeat * SILENT_HEARTBEATS;
-    let (sender, receiver) = link::split(socket, silence, &shared.meter);
+    let Link {
+        sender,
+        mut receiver,
+    } = link;
     let mut session = Session {
         shared: &shared,
         identity,
+        id: place.session,
         sender,
         pending: Pending::default(),
+        reports: Allowance::of_reports(Instant::now()),
     };
-    tracing::info!(%agent, %host, "agent connected");
+    tracing::info!(%agent, %host, session = %place.session, "agent connected");
     let farewell = tokio::select! {
-        ended = session.serve(receiver) => {
+        ended = session.serve(&mut receiver) => {
             tracing::info!(%agent, %host, reason = %ended, "agent disconnected");
-            None
+            if matches!(ended, Ended::Unreadable | Ended::TooLarge) {
+                session.note(Offence::BadFrame);
+            }
+            ended.farewell()
         }
-        () = place.replaced.cancelled() => Some("a newer connection took the place of this one"),
-        () = shared.shutdown.cancelled() => Some("the agent server is stopping"),
+        () = place.replaced.cancelled() => {
+            Some(Farewell::away("a newer connection took the place of this one"))
+        }
+        () = shared.shutdown.cancelled() => Some(Farewell::away("the agent server is stopping")),
     };
-    if let Some(reason) = farewell {
-        tracing::info!(%agent, %host, reason, "agent let go");
-        session.sender.close(reason).await;
+    if let Some(farewell) = farewell {
+        tracing::debug!(%agent, %host, ?farewell, "agent let go");
+        session.sender.close(farewell).await;
     }
 }
 
 struct Session<'a> {
     shared: &'a Arc<Shared>,
     identity: Identity,
-    sender: link::Sender,
+    id: Uuid,
+    sender: Sender,
     pending: Pending,
+    /// What is left to the agent to report.
+    reports: Allowance,
 }
 
 impl Session<'_> {
     /// Serves until the connection ends, and says why.
-    async fn serve(&mut self, mut receiver: link::Receiver) -> Ended {
+    async fn serve(&mut self, receiver: &mut Receiver) -> Ended {
         let commands = Subscribe::host_commands(self.identity.host);
         let mut commands = match self.shared.bus.subscribe(commands).await {
             Ok(commands) => commands,
             Err(error) => {
                 // The agent comes back by itself, here or elsewhere.
                 tracing::warn!(%error, "no commands can be received for an agent");
-                return Ended::Closed;
+                return Ended::NoCommands;
             }
         };
         if let Err(ended) = self.welcome().await {
@@ -87,12 +100,17 @@ impl Session<'_> {
         }
         let (answers, mut answered) = mpsc::channel::<ReportAnswer>(REPORTS_AT_ONCE);
         let reports = Arc::new(Semaphore::new(REPORTS_AT_ONCE));
-        let mut tidy = tokio::time::interval(Duration::from_secs(30));
+        let heartbeat = self.shared.options.heartbeat;
+        let mut beat = tokio::time::interval_at(Instant::now() + heartbeat, heartbeat);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let served = tokio::select! {
                 command = commands.next() => match command {
-                    Some(envelope) => self.command(envelope).await,
-                    None => return Ended::Closed,
+                    Some(envelope) => {
+                        receiver.earn();
+                        self.command(envelope).await
+                    }
+                    None => return Ended::NoCommands,
                 },
                 frame = receiver.next() => match frame {
                     Ok(AgentFrame { content: Some(agent_frame::Content::Reply(reply)) }) => {
@@ -109,9 +127,9 @@ impl Session<'_> {
                 Some(answer) = answered.recv() => {
                     self.sender.send(server_frame::Content::ReportAnswer(answer)).await
                 }
-                _ = tidy.tick() => {
-                    self.pending.forget_expired(Instant::now());
-                    Ok(())
+                _ = beat.tick() => {
+                    self.pending.tidy(Instant::now());
+                    self.sender.beat().await
                 }
             };
             if let Err(ended) = served {
@@ -120,12 +138,20 @@ impl Session<'_> {
         }
     }
 
+    /// Writes down that the agent did what it may not.
+    fn note(&self, offence: Offence) {
+        self.shared
+            .offences
+            .note(self.shared, self.identity, offence);
+    }
+
     /// Greets the agent and tells the process servers that it is there.
     async fn welcome(&mut self) -> Result<(), Ended> {
         let heartbeat = self.shared.options.heartbeat.as_millis();
         let welcome = Welcome {
             server_id: self.shared.id.to_string(),
             heartbeat_millis: u32::try_from(heartbeat).unwrap_or(u32::MAX),
+            session_id: self.id.to_string(),
         };
         self.sender
             .send(server_frame::Content::Welcome(welcome))
@@ -176,17 +202,28 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Hands a reply to whoever asked. One that nobody asked for is dropped.
-    async fn reply(&mut self, reply: Reply) {
-        let is_progress = matches!(reply.result, Some(reply::Result::Progress(_)));
-        let requests = match is_progress {
-            true => self.pending.progress(&reply.command_id),
-            false => self.pending.finish(&reply.command_id),
-        };
-        self.shared.meter.replied(!requests.is_empty());
-        if requests.is_empty() {
-            tracing::debug!(agent = %self.identity.agent, "a reply that nobody waits for dropped");
+    /// Hands a reply to whoever asked. One that nobody asked for counts for nothing.
+    async fn reply(&mut self, mut reply: Reply) {
+        let now = Instant::now();
+        let asked = self.pending.asked(&reply.command_id);
+        if let Err(offence) = border::check_reply(&mut reply, asked) {
+            self.shared.meter.replied(false);
+            return self.note(offence);
         }
+        let is_progress = matches!(reply.result, Some(reply::Result::Progress(_)));
+        let answers = match is_progress {
+            true => self.pending.progress(&reply.command_id, now),
+            false => self.pending.finish(&reply.command_id, now),
+        };
+        self.shared
+            .meter
+            .replied(matches!(answers, Answers::Requests(_)));
+        let requests = match answers {
+            Answers::Requests(requests) => requests,
+            Answers::Again => return,
+            Answers::Late => return self.note(Offence::Late),
+            Answers::Unasked => return self.note(Offence::Unasked),
+        };
         let kind = match is_progress {
             true => envelope::Kind::Progress,
             false => envelope::Kind::Reply,
@@ -207,18 +244,29 @@ impl Session<'_> {
 
     /// Has a report settled, in the background. The agent repeats what is not answered.
     fn report(
-        &self,
+        &mut self,
         report: Report,
         permits: &Arc<Semaphore>,
         answers: &mpsc::Sender<ReportAnswer>,
     ) {
+        if let Err(offence) = border::check_report(&report) {
+            self.shared.meter.reported(false);
+            return self.note(offence);
+        }
+        if !self
+            .reports
+            .try_spend(border::weight(&report), Instant::now())
+        {
+            self.shared.meter.reported(false);
+            return;
+        }
         let Ok(permit) = permits.clone().try_acquire_owned() else {
             self.shared.meter.reported(false);
             return;
         };
         let answers = answers.clone();
         let shared = self.shared.clone();
-        let Identity { agent, host } = self.identity;
+        let Identity { agent, host, .. } = self.identity;
         self.shared.tasks.spawn(async move {
             let report_id = report.id.clone();
             let report = HostReport {

@@ -1,76 +1,172 @@
 //! Which agents are connected here. An agent that connects again takes the place of its older
 //! connection, which is most likely dead without having noticed.
+//!
+//! A session in the plain form has a [`Door`] besides, through which what is posted comes in. It is
+//! found by the id of the session and opened with the credential that the session was begun with, so
+//! that a POST costs no look at the database.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drover_domain::ResourceId;
+use drover_store::Presented;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::link::plain::Post;
 
 /// The sessions of this server.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    by_agent: Mutex<HashMap<ResourceId, (u64, CancellationToken)>>,
+    books: Mutex<Books>,
+}
+
+#[derive(Default)]
+struct Books {
+    by_agent: HashMap<ResourceId, (Uuid, CancellationToken)>,
+    doors: HashMap<Uuid, Arc<Door>>,
+}
+
+/// Where the POSTs of a plain session go.
+pub(crate) struct Door {
+    agent: ResourceId,
+    credential: Presented,
+    posts: mpsc::Sender<Post>,
+    one_at_a_time: Semaphore,
 }
 
 /// The place of one session, as long as it lives.
-pub(crate) struct Place<'a> {
-    sessions: &'a Sessions,
+pub(crate) struct Place {
+    shared: Arc<Sessions>,
     agent: ResourceId,
-    turn: u64,
+    /// Names the session.
+    pub(crate) session: Uuid,
     /// Ends when a newer connection of the agent takes the place.
     pub(crate) replaced: CancellationToken,
 }
 
 impl Sessions {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes the place of an agent, and ends whoever had it.
-    pub(crate) fn enter(&self, agent: ResourceId) -> Place<'_> {
+    pub(crate) fn enter(self: &Arc<Self>, agent: ResourceId) -> Place {
         let replaced = CancellationToken::new();
-        let mut by_agent = self.by_agent.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = by_agent.get(&agent).map_or(0, |(turn, _)| turn + 1);
-        if let Some((_, older)) = by_agent.insert(agent, (turn, replaced.clone())) {
+        let session = Uuid::now_v7();
+        let older = self
+            .books()
+            .by_agent
+            .insert(agent, (session, replaced.clone()));
+        if let Some((_, older)) = older {
             older.cancel();
         }
         Place {
-            sessions: self,
+            shared: Arc::clone(self),
             agent,
-            turn,
+            session,
             replaced,
         }
     }
+
+    /// The door of a plain session, if that session is held here.
+    pub(crate) fn door(&self, session: Uuid) -> Option<Arc<Door>> {
+        self.books().doors.get(&session).cloned()
+    }
 }
 
-impl Drop for Place<'_> {
+impl Door {
+    /// The agent whose session it is.
+    pub(crate) const fn agent(&self) -> ResourceId {
+        self.agent
+    }
+
+    /// Whether it is opened with this credential.
+    pub(crate) fn opens_with(&self, credential: &Presented) -> bool {
+        self.credential == *credential
+    }
+
+    /// The right to post; one POST at a time has it, so that they keep their order and no agent
+    /// has this server hold many.
+    pub(crate) async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.one_at_a_time.acquire().await.ok()
+    }
+
+    /// Hands in what was posted, as soon as there is room. False if the session has ended.
+    pub(crate) async fn hand_in(&self, post: Post) -> bool {
+        self.posts.send(post).await.is_ok()
+    }
+}
+
+impl Place {
+    /// Opens a door to this session.
+    pub(crate) fn open_door(&self, credential: Presented, posts: mpsc::Sender<Post>) {
+        let door = Door {
+            agent: self.agent,
+            credential,
+            posts,
+            one_at_a_time: Semaphore::new(1),
+        };
+        self.shared
+            .books()
+            .doors
+            .insert(self.session, Arc::new(door));
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_agent = self
-            .sessions
+        let mut books = self.shared.books();
+        books.doors.remove(&self.session);
+        let is_ours = books
             .by_agent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if by_agent
             .get(&self.agent)
-            .is_some_and(|(turn, _)| *turn == self.turn)
-        {
-            by_agent.remove(&self.agent);
+            .is_some_and(|(session, _)| *session == self.session);
+        if is_ours {
+            books.by_agent.remove(&self.agent);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use drover_store::CredentialKind;
+
     use super::*;
+
+    fn agent() -> ResourceId {
+        ResourceId::new(Uuid::from_u128(1))
+    }
 
     #[test]
     fn a_newer_connection_ends_the_older_and_keeps_its_own_place() {
-        let sessions = Sessions::default();
-        let agent = ResourceId::new(uuid::Uuid::from_u128(1));
-        let older = sessions.enter(agent);
-        let newer = sessions.enter(agent);
+        let sessions = Arc::new(Sessions::default());
+        let older = sessions.enter(agent());
+        let newer = sessions.enter(agent());
         assert!(older.replaced.is_cancelled());
         drop(older);
         assert!(!newer.replaced.is_cancelled());
-        let newest = sessions.enter(agent);
+        let newest = sessions.enter(agent());
         assert!(newer.replaced.is_cancelled());
         assert!(!newest.replaced.is_cancelled());
+    }
+
+    #[test]
+    fn a_door_opens_with_the_credential_of_its_session_and_goes_with_it() {
+        let shown = |secret| {
+            let text = format!("dra_{}_{secret}", Uuid::nil());
+            Presented::parse(CredentialKind::Agent, &text).unwrap()
+        };
+        let sessions = Arc::new(Sessions::default());
+        let place = sessions.enter(agent());
+        let session = place.session;
+        assert!(sessions.door(session).is_none());
+        place.open_door(shown("a"), mpsc::channel(1).0);
+        let door = sessions.door(session).unwrap();
+        assert!(door.opens_with(&shown("a")));
+        assert!(!door.opens_with(&shown("b")));
+        drop(place);
+        assert!(sessions.door(session).is_none());
     }
 }

@@ -4,7 +4,8 @@
 //! - [`v1::Envelope`] is what the event bus carries; its payload is a message of the type that its
 //!   name implies ([`name`] lists them).
 //! - [`v1::Command`] and [`v1::Reply`] are what agents are told and what they answer.
-//! - [`v1::ServerFrame`] and [`v1::AgentFrame`] are the frames of an agent's WebSocket.
+//! - [`v1::ServerFrame`] and [`v1::AgentFrame`] are what an agent and its server say to one another:
+//!   in frames of a WebSocket, or as the canonical JSON of the same messages ([`plain`]).
 //! - [`registration`] holds the JSON by which an agent introduces itself.
 //!
 //! What comes in from outside is checked here, once: a field that does not parse is a
@@ -14,6 +15,7 @@ mod container;
 mod envelope;
 mod host;
 pub mod name;
+pub mod plain;
 pub mod registration;
 
 /// The messages of protocol version 1, made by prost.
@@ -23,6 +25,7 @@ pub mod v1 {
         reason = "the documentation of the messages stands in the .proto files"
     )]
     include!(concat!(env!("OUT_DIR"), "/drover.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/drover.v1.serde.rs"));
 }
 
 pub use container::{create_container, seen_ports};

@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 
 /// Where an agent registers.
 pub const REGISTER_PATH: &str = "/agent/v1/register";
-/// Where an agent opens its WebSocket.
+/// Where an agent is told what to do: by WebSocket, or in lines of JSON.
 pub const EVENTS_PATH: &str = "/agent/v1/events";
+/// Where an agent that is told in lines posts what it has to say.
+pub const REPLIES_PATH: &str = "/agent/v1/replies";
 
 /// What an agent says of itself.
 #[derive(Clone, Serialize, Deserialize)]

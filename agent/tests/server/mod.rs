@@ -209,6 +209,7 @@ async fn serve(shared: Arc<Shared>, mut socket: WebSocket) {
     };
     let welcome = server_frame::Content::Welcome(Welcome {
         server_id: "test".into(),
+        session_id: String::new(),
         heartbeat_millis: shared.heartbeat_millis,
     });
     let welcome = ServerFrame {

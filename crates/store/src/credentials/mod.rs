@@ -80,7 +80,9 @@ impl fmt::Debug for Issued {
     }
 }
 
-/// A credential as somebody shows it: of the right form, not yet checked.
+/// A credential as somebody shows it: of the right form, not yet checked. Two are equal if the same
+/// was shown.
+#[derive(PartialEq, Eq)]
 pub struct Presented {
     id: Uuid,
     hash: [u8; 32],
@@ -96,6 +98,11 @@ impl Presented {
             id,
             hash: Sha256::digest(secret.as_bytes()).into(),
         })
+    }
+
+    /// Its id, which may be made up.
+    pub fn id(&self) -> Uuid {
+        self.id
     }
 }
 
