@@ -107,10 +107,7 @@ pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented, Problem> {
 }
 
 /// Whose credential it is.
-pub(crate) async fn identify(
-    shared: &Shared,
-    presented: &Presented,
-) -> Result<Identity, Problem> {
+pub(crate) async fn identify(shared: &Shared, presented: &Presented) -> Result<Identity, Problem> {
     let unknown = Problem::Unauthorized("the credential is not valid any more");
     let verified = shared
         .store

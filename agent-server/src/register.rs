@@ -16,8 +16,8 @@ use drover_domain::{Resource, State as ResourceState, Timestamp};
 use drover_proto::registration::{Registered, Registration};
 use drover_store::{CredentialKind, Presented, Registering, fresh};
 
-use crate::border;
 use crate::Shared;
+use crate::border;
 use crate::problem::Problem;
 
 /// The least characters of an agent's key, so that nobody can guess it, and the most.

@@ -192,8 +192,10 @@ mod tests {
         let Some(Content::Reply(reply)) = &frames[0].content else {
             panic!("no reply: {frames:?}");
         };
-        assert!(matches!(&reply.result, Some(reply::Result::Failure(failure))
-            if failure.code() == failure::Code::NotFound));
+        assert!(
+            matches!(&reply.result, Some(reply::Result::Failure(failure))
+            if failure.code() == failure::Code::NotFound)
+        );
         let Some(Content::Report(report)) = &frames[1].content else {
             panic!("no report: {frames:?}");
         };
