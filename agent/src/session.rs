@@ -140,8 +140,13 @@ impl Session {
                 let (id, is_settled) = (&answer.report_id, answer.settled);
                 self.reports.answered(id, is_settled, Instant::now());
             }
-            // A second welcome, or something that a later protocol has.
-            Some(server_frame::Content::Welcome(_)) | None => {
+            // A second welcome, what only lines have, or something that a later protocol has.
+            Some(
+                server_frame::Content::Welcome(_)
+                | server_frame::Content::Heartbeat(_)
+                | server_frame::Content::Farewell(_),
+            )
+            | None => {
                 debug!("a frame of the server means nothing to this agent");
             }
         }

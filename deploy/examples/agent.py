@@ -47,7 +47,7 @@ def post(*frames):
 def inventory():
     facts = {"hostname": socket.gethostname(), "operatingSystem": platform.system(), "kernel": platform.release(),
              "architecture": platform.machine(), "cpus": os.cpu_count(), "runtime": "process",
-             "memoryMib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20}
+             "memoryMiB": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20}
     return {"facts": facts, "containers": [seen(name) for name in list(containers)]}
 
 def seen(name):

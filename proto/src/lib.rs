@@ -24,6 +24,10 @@ pub mod v1 {
         missing_docs,
         reason = "the documentation of the messages stands in the .proto files"
     )]
+    #![expect(
+        clippy::allow_attributes,
+        reason = "pbjson allows what its code does not keep to"
+    )]
     include!(concat!(env!("OUT_DIR"), "/drover.v1.rs"));
     include!(concat!(env!("OUT_DIR"), "/drover.v1.serde.rs"));
 }

@@ -1,0 +1,79 @@
+//! The agents that ship are agents.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use drover_agent::runtime::simulated::SimulatedRuntime;
+use drover_agent::{Agent, Options, Parts, RegistrationToken};
+use drover_conformance::launch::{Given, Launch, Program, Running};
+use drover_conformance::{Form, run};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The agent of Drover on a simulated runtime, which outlives it.
+struct Ours(SimulatedRuntime);
+
+struct RunningOurs(JoinHandle<()>);
+
+#[async_trait]
+impl Launch for Ours {
+    async fn launch(&self, given: &Given) -> anyhow::Result<Box<dyn Running>> {
+        let mut options = Options::new(given.server.parse()?, &given.data_dir);
+        options.registration_token = Some(RegistrationToken::new(&given.token));
+        let runtime = Arc::new(self.0.clone());
+        let agent = Agent::new(options, Parts { runtime });
+        let running = tokio::spawn(async move {
+            agent.run(CancellationToken::new()).await.unwrap();
+        });
+        Ok(Box::new(RunningOurs(running)))
+    }
+}
+
+#[async_trait]
+impl Running for RunningOurs {
+    async fn kill(self: Box<Self>) {
+        self.0.abort();
+        drop(self.0.await);
+    }
+}
+
+async fn is_an_agent(launch: &dyn Launch, form: Form) {
+    let options = drover_conformance::Options {
+        form: Some(form),
+        ..drover_conformance::Options::default()
+    };
+    let facts = run(&options, launch, |fact| println!("{fact}")).await;
+    let facts = facts.unwrap();
+    assert!(facts.hold(), "{facts:#?}");
+    assert!(
+        facts.count() > 20,
+        "only {} rules were tried",
+        facts.count()
+    );
+}
+
+#[tokio::test]
+async fn the_agent_of_drover_is_one() {
+    is_an_agent(&Ours(SimulatedRuntime::new()), Form::Socket).await;
+}
+
+#[tokio::test]
+async fn the_example_in_python_is_one() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/examples/agent.py");
+    let command = ["python3".to_owned(), example.display().to_string()];
+    is_an_agent(&Program(command.to_vec()), Form::Plain).await;
+}
+
+#[tokio::test]
+async fn what_is_no_agent_is_told_why() {
+    let script = "exec sleep 60";
+    let command = ["sh", "-c", script].map(str::to_owned);
+    let options = drover_conformance::Options::default();
+    let program = Program(command.to_vec());
+    let facts = run(&options, &program, |_| {}).await.unwrap();
+    let objection = facts.objections().next().unwrap().to_string();
+    assert!(objection.contains("did not register"), "{objection}");
+}
