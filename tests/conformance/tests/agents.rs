@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -40,6 +40,10 @@ impl Running for RunningOurs {
     }
 }
 
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/examples/agent.py")
+}
+
 async fn is_an_agent(launch: &dyn Launch, form: Form) {
     let options = drover_conformance::Options {
         form: Some(form),
@@ -62,18 +66,22 @@ async fn the_agent_of_drover_is_one() {
 
 #[tokio::test]
 async fn the_example_in_python_is_one() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/examples/agent.py");
-    let command = ["python3".to_owned(), example.display().to_string()];
+    let command = ["python3".to_owned(), example().display().to_string()];
     is_an_agent(&Program(command.to_vec()), Form::Plain).await;
 }
 
 #[tokio::test]
-async fn what_is_no_agent_is_told_why() {
-    let script = "exec sleep 60";
-    let command = ["sh", "-c", script].map(str::to_owned);
+async fn an_agent_that_forgets_is_found_out() {
+    let text = std::fs::read_to_string(example()).unwrap();
+    let forgetful = text.replace("replies.get(command[\"id\"]) or ", "");
+    assert_ne!(text, forgetful);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.py");
+    std::fs::write(&path, forgetful).unwrap();
+    let program = Program(vec!["python3".to_owned(), path.display().to_string()]);
     let options = drover_conformance::Options::default();
-    let program = Program(command.to_vec());
     let facts = run(&options, &program, |_| {}).await.unwrap();
-    let objection = facts.objections().next().unwrap().to_string();
-    assert!(objection.contains("did not register"), "{objection}");
+    let objections: Vec<_> = facts.objections().map(|fact| fact.name).collect();
+    // It makes a container again, which an inventory then names.
+    assert!(objections.contains(&"a repeat is answered from memory"));
 }
