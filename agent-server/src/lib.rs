@@ -40,6 +40,7 @@ use axum::routing::{get, post};
 use drover_bus::EventBus;
 use drover_domain::ServerId;
 use drover_proto::registration::{EVENTS_PATH, REGISTER_PATH, REPLIES_PATH};
+use drover_serving::Serving;
 use drover_store::clock::Clock;
 use drover_store::{Store, fresh};
 use tokio::net::TcpListener;
@@ -51,6 +52,8 @@ use meter::Meter;
 use offences::Offences;
 use sessions::Sessions;
 
+pub use drover_serving::{Limits, Tls, TlsError};
+
 /// How an agent server behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -59,6 +62,10 @@ pub struct Options {
     pub heartbeat: Duration,
     /// How long to wait for a process server to settle a report.
     pub report_timeout: Duration,
+    /// The certificate that agents are shown; plain HTTP if absent.
+    pub tls: Option<Tls>,
+    /// What agents may make the server hold.
+    pub limits: Limits,
 }
 
 impl Default for Options {
@@ -66,6 +73,11 @@ impl Default for Options {
         Self {
             heartbeat: Duration::from_secs(10),
             report_timeout: Duration::from_secs(20),
+            tls: None,
+            limits: Limits {
+                connections: CONNECTIONS,
+                ..Limits::default()
+            },
         }
     }
 }
@@ -82,6 +94,8 @@ pub struct Parts {
     pub listener: TcpListener,
 }
 
+/// The most connections: two for each agent of the plain form, one for the others.
+const CONNECTIONS: usize = 20_000;
 /// The largest registration, in bytes.
 const REGISTRATION_LIMIT: usize = 64 * 1024;
 /// How long a request that does not stay open may take.
@@ -125,9 +139,12 @@ impl Server {
     /// Serves until `shutdown`, then closes every connection and returns.
     ///
     /// # Errors
-    /// When the listener fails.
-    pub async fn run(self, shutdown: CancellationToken) -> std::io::Result<()> {
-        let Self { options, parts } = self;
+    /// When the certificate cannot be used. A listener that fails later is tried again.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), TlsError> {
+        let Self { mut options, parts } = self;
+        let (tls, limits) = (options.tls.take(), options.limits.clone());
+        let is_tls = tls.is_some();
+        let address = parts.listener.local_addr().ok();
         let id = fresh::server_id();
         let shared = Arc::new(Shared {
             id,
@@ -141,11 +158,10 @@ impl Server {
             tasks: TaskTracker::new(),
             shutdown: shutdown.clone(),
         });
-        tracing::info!(server = %id, listen = %parts.listener.local_addr()?, "agent server started");
         let router = router(shared.clone());
-        axum::serve(parts.listener, router)
-            .with_graceful_shutdown(shutdown.cancelled_owned())
-            .await?;
+        let serving = Serving::prepare(parts.listener, tls, limits, router, shutdown.clone())?;
+        tracing::info!(server = %id, listen = ?address, tls = is_tls, "agent server started");
+        serving.run(shutdown).await;
         shared.tasks.close();
         shared.tasks.wait().await;
         tracing::info!(server = %id, "agent server stopped");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use drover_agent_server::{Options, Parts, Server};
+use drover_agent_server::{Options, Parts, Server, Tls};
 use drover_bus::{EventBus, NatsBus, NatsOptions};
 use drover_configuration::flags;
 use drover_store::clock::{Clock, SystemClock};
@@ -58,7 +58,13 @@ async fn main() -> anyhow::Result<()> {
         listener,
     };
     let health = health(&store, &parts.bus);
-    let server = Server::new(Options::default(), parts);
+    let options = Options {
+        tls: settings
+            .agent_tls()?
+            .map(|(certificate, key)| Tls { certificate, key }),
+        ..Options::default()
+    };
+    let server = Server::new(options, parts);
     let served = async { Ok(server.run(shutdown.clone()).await?) };
     let health_served = async {
         let served = health::serve(health, metrics, settings.health_listen, shutdown.clone());

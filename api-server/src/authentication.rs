@@ -30,7 +30,7 @@ use crate::Shared;
 use crate::authorization::{Caller, Scope};
 use crate::problem::{Problem, catalogue};
 use crate::recording::Record;
-use crate::serving::PeerAddress;
+use drover_serving::PeerAddress;
 
 /// The cookie of a session.
 pub(crate) const COOKIE: &str = "drover_session";

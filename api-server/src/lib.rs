@@ -22,6 +22,7 @@ pub mod bootstrap;
 mod conditional;
 mod handlers;
 mod intents;
+mod limits;
 mod live;
 mod merge_patch;
 mod meter;
@@ -37,7 +38,6 @@ mod request_id;
 mod router;
 mod routes;
 mod schemas;
-mod serving;
 mod tokens;
 mod waiters;
 mod watch;
@@ -49,6 +49,7 @@ use axum::Router;
 use drover_bus::{Announcer, EventBus};
 use drover_domain::ResourceId;
 use drover_domain::lifecycle::Policies;
+use drover_serving::Serving;
 use drover_store::Store;
 use drover_store::clock::Clock;
 use tokio::net::TcpListener;
@@ -58,11 +59,10 @@ use tokio_util::sync::CancellationToken;
 use live::Live;
 use openapi::Descriptions;
 use rate_limits::Buckets;
-use serving::Serving;
 use waiters::Waiters;
 use watch::Watches;
 
-pub use serving::{Limits, Tls, TlsError};
+pub use drover_serving::{Limits, Tls, TlsError};
 pub use watch::WatchLimits;
 
 /// How an API server behaves.

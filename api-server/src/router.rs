@@ -16,10 +16,10 @@ use crate::handlers::{
     accounts, api_keys, audit_logs, containers, health, index, lifecycles, logins, processes,
     projects, registration_tokens, resources, schemas, sessions, settings, updates, watch,
 };
+use crate::limits;
 use crate::problem::Problem;
 use crate::representation::{Account, Agent, ApiKey, Container, Host, Project, RegistrationToken};
 use crate::routes::Routes;
-use crate::serving::limits;
 use crate::{Shared, authentication, meter, openapi, rate_limits, recording, request_id};
 
 /// Every operation of the API that takes a key.

@@ -129,8 +129,12 @@ impl Wiring {
             clock: self.clock.clone(),
             listener: wiring::listen(self.settings.agent_listen).await?,
         };
-        let server =
-            drover_agent_server::Server::new(drover_agent_server::Options::default(), parts);
+        let tls = self.settings.agent_tls()?;
+        let options = drover_agent_server::Options {
+            tls: tls.map(|(certificate, key)| drover_agent_server::Tls { certificate, key }),
+            ..drover_agent_server::Options::default()
+        };
+        let server = drover_agent_server::Server::new(options, parts);
         let shutdown = self.shutdown.clone();
         services.spawn(async move { Ok(server.run(shutdown).await?) });
         Ok(())

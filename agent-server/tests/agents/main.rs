@@ -9,4 +9,5 @@
 
 mod hostile;
 mod plain;
+mod tls;
 mod world;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_agent_server::{Options, Parts, Server};
+use drover_agent_server::{Options, Parts, Server, Tls};
 use drover_bus::{BusError, EventBus, MemoryBus, Subject, Subscribe};
 use drover_domain::resource::{Details, RegistrationTokenSpec, RegistrationTokenStatus};
 use drover_domain::{Resource, ResourceId, Role, State};
@@ -17,6 +17,7 @@ use drover_store::clock::{Clock, SystemClock};
 use drover_store::{Attached, AuditEntry, AuditFilter, CredentialKind, Store, StoreOptions, fresh};
 use futures::{SinkExt, StreamExt};
 use prost::Message as _;
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
@@ -32,6 +33,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// A running agent server.
 pub(crate) struct World {
     pub(crate) address: String,
+    scheme: &'static str,
     pub(crate) store: Store,
     pub(crate) bus: Arc<MemoryBus>,
     token: String,
@@ -50,6 +52,19 @@ pub(crate) struct Known {
 
 impl World {
     pub(crate) async fn begin(heartbeat: Duration) -> Self {
+        Self::begin_with(heartbeat, None).await
+    }
+
+    /// One that shows a certificate, which its agents trust.
+    pub(crate) async fn begin_with_tls(
+        heartbeat: Duration,
+        files: Tls,
+        certificate: CertificateDer<'static>,
+    ) -> Self {
+        Self::begin_with(heartbeat, Some((files, certificate))).await
+    }
+
+    async fn begin_with(heartbeat: Duration, tls: Option<(Tls, CertificateDer<'static>)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("drover.db").display());
         let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
@@ -64,8 +79,11 @@ impl World {
             clock: Arc::new(SystemClock),
             listener,
         };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let (tls, trusted) = tls.unzip();
         let options = Options {
             heartbeat,
+            tls,
             ..Options::default()
         };
         let shutdown = CancellationToken::new();
@@ -73,17 +91,18 @@ impl World {
         tokio::spawn(async move { server.await.unwrap() });
         Self {
             address,
+            scheme,
             store,
             bus,
             token,
-            http: client(),
+            http: client(trusted),
             _shutdown: shutdown.drop_guard(),
             _folder: folder,
         }
     }
 
     fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// What a registration with these changes is answered.
@@ -228,13 +247,15 @@ impl World {
     }
 }
 
-/// A client for plain HTTP on this machine.
-fn client() -> reqwest::Client {
+/// A client for plain HTTP on this machine, and for HTTPS with a server of a certificate.
+fn client(trusted: Option<CertificateDer<'static>>) -> reqwest::Client {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(trusted);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_root_certificates(roots)
         .with_no_client_auth();
     let builder = reqwest::Client::builder().no_proxy();
     builder.tls_backend_preconfigured(tls).build().unwrap()

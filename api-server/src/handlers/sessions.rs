@@ -25,7 +25,7 @@ use crate::problem::{Problem, catalogue};
 use crate::query::{Nothing, Strict};
 use crate::recording::Subject;
 use crate::routes::{Needs, Routes, about};
-use crate::serving::PeerAddress;
+use drover_serving::PeerAddress;
 
 /// How long a session lasts if the settings do not say: a day at work, and not until tomorrow.
 const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);

@@ -62,13 +62,22 @@ pub struct Listen {
     pub tls_key: Option<PathBuf>,
 }
 
-/// Where the agent server listens.
+/// Where the agent server listens, and with which certificate.
 #[derive(Args, Clone, Serialize)]
 pub struct AgentListen {
     /// Where the agent server listens
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_listen: Option<SocketAddr>,
+    /// The certificate of the agent server in PEM, with those that lead to a root; read again when it
+    /// changes
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_tls_certificate: Option<PathBuf>,
+    /// The key of that certificate in PEM
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_tls_key: Option<PathBuf>,
 }
 
 /// The database of a cluster.

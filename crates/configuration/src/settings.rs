@@ -23,6 +23,11 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// Where the agent server listens.
     pub agent_listen: SocketAddr,
+    /// The certificate of the agent server, with those that lead to a root, in PEM; plain HTTP if
+    /// absent.
+    pub agent_tls_certificate: Option<PathBuf>,
+    /// The key of that certificate, in PEM.
+    pub agent_tls_key: Option<PathBuf>,
     /// Where `/healthz`, `/readyz` and `/metrics` of the whole program are; port 9090 of this machine
     /// if absent, unless somebody else has it.
     pub health_listen: Option<SocketAddr>,
@@ -82,6 +87,8 @@ impl Default for Settings {
             tls_certificate: None,
             tls_key: None,
             agent_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8090)),
+            agent_tls_certificate: None,
+            agent_tls_key: None,
             health_listen: None,
             database_url: None,
             nats_url: None,
@@ -123,19 +130,21 @@ impl Settings {
     /// # Errors
     /// When one is set and the other is not.
     pub fn tls(&self) -> Result<Option<(PathBuf, PathBuf)>, ConfigurationError> {
-        match (&self.tls_certificate, &self.tls_key) {
-            (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
-            (None, None) => Ok(None),
-            (Some(_), None) => Err(ConfigurationError::Missing {
-                setting: "tls_key",
-                hint: "a certificate needs its key; give --tls-key or DROVER_TLS_KEY as well",
-            }),
-            (None, Some(_)) => Err(ConfigurationError::Missing {
-                setting: "tls_certificate",
-                hint: "a key needs its certificate; \
-                       give --tls-certificate or DROVER_TLS_CERTIFICATE as well",
-            }),
-        }
+        pair(
+            (&self.tls_certificate, "tls_certificate"),
+            (&self.tls_key, "tls_key"),
+        )
+    }
+
+    /// The files of the agent server's certificate and of its key; none if it speaks plain HTTP.
+    ///
+    /// # Errors
+    /// When one is set and the other is not.
+    pub fn agent_tls(&self) -> Result<Option<(PathBuf, PathBuf)>, ConfigurationError> {
+        pair(
+            (&self.agent_tls_certificate, "agent_tls_certificate"),
+            (&self.agent_tls_key, "agent_tls_key"),
+        )
     }
 
     /// The addresses of the event bus.
@@ -172,6 +181,25 @@ impl Settings {
             "agent_server",
             "give --server or DROVER_AGENT_SERVER, as https://host:8090",
         )
+    }
+}
+
+/// A certificate and its key, by their settings: both or neither.
+fn pair(
+    certificate: (&Option<PathBuf>, &'static str),
+    key: (&Option<PathBuf>, &'static str),
+) -> Result<Option<(PathBuf, PathBuf)>, ConfigurationError> {
+    match (certificate.0, key.0) {
+        (Some(certificate), Some(key)) => Ok(Some((certificate.clone(), key.clone()))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(ConfigurationError::Missing {
+            setting: key.1,
+            hint: "a certificate needs its key",
+        }),
+        (None, Some(_)) => Err(ConfigurationError::Missing {
+            setting: certificate.1,
+            hint: "a key needs its certificate",
+        }),
     }
 }
 

@@ -11,18 +11,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
-use super::activity::Activity;
+use crate::activity::Activity;
 
 /// A stream with a place among the connections.
-pub(super) struct Socket<T> {
-    pub(super) stream: T,
-    pub(super) activity: Arc<Activity>,
-    pub(super) stall: Stall,
-    pub(super) _place: OwnedSemaphorePermit,
+pub(crate) struct Socket<T> {
+    pub(crate) stream: T,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) stall: Stall,
+    pub(crate) _place: OwnedSemaphorePermit,
 }
 
 /// For how long nothing could be written.
-pub(super) struct Stall {
+pub(crate) struct Stall {
     longest: Duration,
     /// Made at the first pause: most connections never have one.
     alarm: Option<Pin<Box<Sleep>>>,
@@ -30,7 +30,7 @@ pub(super) struct Stall {
 }
 
 impl Stall {
-    pub(super) fn new(longest: Duration) -> Self {
+    pub(crate) fn new(longest: Duration) -> Self {
         Self {
             longest,
             alarm: None,

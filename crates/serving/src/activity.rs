@@ -14,13 +14,13 @@ use std::time::Duration;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::Limits;
+use crate::Limits;
 
 /// No byte was heard since the last answer.
 const NOTHING: u64 = u64::MAX;
 
 /// What one connection does. Times are milliseconds since it began.
-pub(super) struct Activity {
+pub(crate) struct Activity {
     began: Instant,
     answers: AtomicUsize,
     quiet_since: AtomicU64,
@@ -28,7 +28,7 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
             answers: AtomicUsize::new(0),
@@ -38,7 +38,7 @@ impl Activity {
     }
 
     /// A byte was read.
-    pub(super) fn hear(&self) {
+    pub(crate) fn hear(&self) {
         let is_first = self.heard_at.load(Ordering::Relaxed) == NOTHING;
         if is_first && self.answers.load(Ordering::Relaxed) == 0 {
             self.heard_at(Instant::now());
@@ -61,14 +61,14 @@ impl Activity {
     }
 
     /// A request has arrived; it is being answered until what this gives is dropped.
-    pub(super) fn answer(self: &Arc<Self>) -> Answer {
+    pub(crate) fn answer(self: &Arc<Self>) -> Answer {
         self.answers.fetch_add(1, Ordering::Relaxed);
         Answer(Arc::clone(self))
     }
 
     /// When the connection will have been quiet, or a request on its way, for too long, if nothing
     /// happens until then; none while an answer is under way.
-    pub(super) fn ends_at(&self, limits: &Limits) -> Option<Instant> {
+    pub(crate) fn ends_at(&self, limits: &Limits) -> Option<Instant> {
         if self.answers.load(Ordering::Relaxed) > 0 {
             return None;
         }
@@ -83,7 +83,7 @@ impl Activity {
 }
 
 /// A request that is being answered.
-pub(super) struct Answer(Arc<Activity>);
+pub(crate) struct Answer(Arc<Activity>);
 
 impl Drop for Answer {
     fn drop(&mut self) {
@@ -92,9 +92,9 @@ impl Drop for Answer {
 }
 
 /// The body of an answer, which is under way until all of it was taken.
-pub(super) struct Answered {
-    pub(super) body: axum::body::Body,
-    pub(super) _answer: Answer,
+pub(crate) struct Answered {
+    pub(crate) body: axum::body::Body,
+    pub(crate) _answer: Answer,
 }
 
 impl Body for Answered {

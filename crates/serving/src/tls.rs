@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::Tls;
+use crate::Tls;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(3);
@@ -53,7 +53,7 @@ pub enum TlsError {
 }
 
 /// The certificate that is shown to clients now.
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     files: Tls,
     acceptor: Mutex<TlsAcceptor>,
     seen: Mutex<Stamps>,
@@ -63,7 +63,7 @@ pub(super) struct Certificates {
 type Stamps = [Option<(u64, i64, i64, u64)>; 2];
 
 impl Certificates {
-    pub(super) fn read(files: Tls) -> Result<Self, TlsError> {
+    pub(crate) fn read(files: Tls) -> Result<Self, TlsError> {
         let seen = stamps(&files);
         Ok(Self {
             acceptor: Mutex::new(acceptor(&files)?),
@@ -72,13 +72,13 @@ impl Certificates {
         })
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let acceptor = self.acceptor.lock();
         acceptor.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the files again whenever they have changed, until `shutdown`.
-    pub(super) async fn renew(self: Arc<Self>, shutdown: CancellationToken) {
+    pub(crate) async fn renew(self: Arc<Self>, shutdown: CancellationToken) {
         loop {
             let pause = LOOK.mul_f64(0.75 + rand::random::<f64>() / 2.0);
             tokio::select! {
@@ -146,7 +146,7 @@ fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
 }
 
 /// Begins TLS with whoever has connected. One who speaks plain HTTP is told so.
-pub(super) async fn handshake(
+pub(crate) async fn handshake(
     acceptor: TlsAcceptor,
     mut stream: TcpStream,
 ) -> io::Result<TlsStream<TcpStream>> {

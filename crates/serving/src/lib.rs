@@ -4,7 +4,7 @@
 //! ```text
 //!   listener --> a place among the connections --> TLS, if there is a certificate
 //!                                                         |
-//!   router <-- limits of the request <-- HTTP/1.1 or HTTP/2, whichever the client speaks
+//!   router <------------------------------ HTTP/1.1 or HTTP/2, whichever the client speaks
 //! ```
 //!
 //! | what a client can take its time with | bound |
@@ -12,7 +12,7 @@
 //! | being there at all | so many connections; the next ones wait in the listener's backlog |
 //! | the handshake of TLS | [`Limits::handshake_within`] |
 //! | the headers of a request, from their first byte | [`Limits::headers_within`] |
-//! | the body of a request | in `body`, where bodies are read |
+//! | the body of a request | by whoever reads it |
 //! | not asking anything | [`Limits::idle`], if no answer is under way |
 //! | not reading an answer | [`Limits::stalled`] without a byte taken |
 //! | being dead without a word | the probes of TCP, and the pings of HTTP/2 |
@@ -25,7 +25,6 @@
 
 mod activity;
 mod connection;
-pub(crate) mod limits;
 mod socket;
 mod tls;
 
@@ -97,10 +96,10 @@ pub struct Tls {
 /// Whoever is at the other end of the connection of a request. It stands in the request's
 /// extensions. Behind a proxy it is the proxy: what a header says about others can be made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PeerAddress(pub(crate) IpAddr);
+pub struct PeerAddress(pub IpAddr);
 
 /// Connections, and what they are served with.
-pub(crate) struct Serving {
+pub struct Serving {
     listener: TcpListener,
     certificates: Option<Arc<Certificates>>,
     protocol: Arc<Protocol>,
@@ -111,7 +110,10 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// Reads the certificate, if there is one.
-    pub(crate) fn prepare(
+    ///
+    /// # Errors
+    /// When the certificate cannot be used.
+    pub fn prepare(
         listener: TcpListener,
         tls: Option<Tls>,
         limits: Limits,
@@ -129,7 +131,7 @@ impl Serving {
     }
 
     /// Serves until `shutdown`, then gives the answers that are under way their time.
-    pub(crate) async fn run(self, shutdown: CancellationToken) {
+    pub async fn run(self, shutdown: CancellationToken) {
         let renewing = self.certificates.clone().map(|certificates| {
             let shutdown = shutdown.clone();
             tokio::spawn(async move { certificates.renew(shutdown).await })

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::activity::{Activity, Answered};
-use super::socket::{Socket, Stall};
-use super::{Limits, PeerAddress};
+use crate::activity::{Activity, Answered};
+use crate::socket::{Socket, Stall};
+use crate::{Limits, PeerAddress};
 
 /// The most headers of a request.
 const HEADERS: usize = 100;
@@ -37,7 +37,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(20);
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How connections are spoken with.
-pub(super) struct Protocol {
+pub(crate) struct Protocol {
     builder: auto::Builder<TokioExecutor>,
     router: Router,
     limits: Limits,
@@ -46,7 +46,7 @@ pub(super) struct Protocol {
 }
 
 impl Protocol {
-    pub(super) fn new(router: Router, limits: Limits, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(router: Router, limits: Limits, shutdown: CancellationToken) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -71,12 +71,12 @@ impl Protocol {
     }
 
     /// Closes all connections, whatever is under way.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.cancel();
     }
 
     /// Serves a connection to its end.
-    pub(super) async fn serve<T>(&self, stream: T, peer: PeerAddress, place: OwnedSemaphorePermit)
+    pub(crate) async fn serve<T>(&self, stream: T, peer: PeerAddress, place: OwnedSemaphorePermit)
     where
         T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
