@@ -96,7 +96,10 @@ fn intents(registration: &Registration, now: Timestamp) -> Result<(Intent, Inten
         },
     };
     let host = Details::Host {
-        spec: HostSpec { agent_id },
+        spec: HostSpec {
+            agent_id,
+            deactivated: false,
+        },
         status: Box::new(HostStatus {
             facts: registration.facts.clone(),
             error: None,

@@ -23,6 +23,7 @@ mod m0009_people;
 mod m0010_records;
 mod m0011_lists;
 mod m0012_changes;
+mod m0013_liveness;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_records::Migration),
             Box::new(m0011_lists::Migration),
             Box::new(m0012_changes::Migration),
+            Box::new(m0013_liveness::Migration),
         ]
     }
 }

@@ -24,6 +24,7 @@ pub mod fence;
 pub mod id;
 pub mod lifecycle;
 pub mod listing;
+pub mod liveness;
 pub mod placement;
 pub mod process;
 pub mod quota;

@@ -85,6 +85,12 @@ settings! {
     /// Watches of one server.
     watches_per_server, "watchesPerServer", "watches": None, 1..=100_000,
         "How many watches each server serves at the same time at most.";
+    /// How often agents give a sign of life, in seconds.
+    agent_heartbeat_seconds, "agentHeartbeatSeconds", "seconds": Some(3), 1..=60,
+        "How often agents give a sign of life, from their next connection on; one that gives none for three times as long is lost.";
+    /// How long a host whose agent is lost is waited for, in seconds.
+    host_reconnect_seconds, "hostReconnectSeconds", "seconds": Some(20), 5..=86_400,
+        "How long after the last sign of life of its agent a host is given up; more if the heartbeat leaves no time for that.";
 }
 
 /// Why a value cannot be set.

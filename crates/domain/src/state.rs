@@ -69,6 +69,8 @@ states! {
     Inactive = "inactive",
     /// Lost for the moment.
     Reconnecting = "reconnecting",
+    /// Given up: what may run elsewhere is brought up there.
+    Disconnecting = "disconnecting",
     /// Lost.
     Disconnected = "disconnected",
 }
@@ -89,6 +91,7 @@ impl State {
                 | Self::Activating
                 | Self::Deactivating
                 | Self::Reconnecting
+                | Self::Disconnecting
         )
     }
 }

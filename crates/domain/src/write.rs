@@ -84,6 +84,7 @@ impl Intent {
         let definition = transition.definition;
         let policy = policy.unwrap_or(definition.policy);
         let expected = Some(resource.version);
+        resource.details.ask(request);
         resource.state = definition.via;
         resource.version += 1;
         resource.updated = now;

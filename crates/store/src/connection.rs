@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use drover_domain::ResourceId;
 use drover_domain::write::ProcessWrite;
 use drover_migrations::{Migrator, MigratorTrait};
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
@@ -14,8 +15,8 @@ use crate::passwords::Hashing;
 use crate::quotas::KnownQuotas;
 use crate::tally::Tally;
 use crate::{
-    Store, StoreError, Submitted, audit_log, credentials, dialect, intents, processes, resources,
-    writes,
+    News, Store, StoreError, Submitted, audit_log, credentials, dialect, intents, presence,
+    processes, resources, writes,
 };
 
 /// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
@@ -145,6 +146,13 @@ impl Store {
                     async move { audit_log::record(&relaxed, &batch).await }
                 }
             }),
+            presence: Group::start("presence", 1, |(host, _): &(ResourceId, News)| *host, {
+                let writer = writer.clone();
+                move |batch| {
+                    let writer = writer.clone();
+                    async move { presence::write(&writer, batch).await }
+                }
+            }),
             credentials: Group::start("credentials", lanes, group::nothing_in_common, {
                 let lookups = lookups.clone();
                 move |batch| {
@@ -214,6 +222,7 @@ impl Store {
         drop(self.intents);
         drop(self.writes);
         drop(self.refusals);
+        drop(self.presence);
         drop(self.credentials);
         drop(self.resources);
         drop(self.unfinished);

@@ -42,6 +42,7 @@ mod intents;
 mod lists;
 mod logins;
 mod passwords;
+mod presence;
 mod processes;
 mod projects;
 mod quotas;
@@ -77,6 +78,7 @@ pub use logins::{
     LoginOutcome, WINDOW,
 };
 pub use passwords::NewPassword;
+pub use presence::{News, OutOfReach};
 pub use processes::ProcessFilter;
 pub use projects::ProjectRemoval;
 pub use registration::{Registered, Registering, RegistrationError};
@@ -107,6 +109,7 @@ pub struct Store {
     intents: Group<Submitted, Accepted>,
     writes: Group<ProcessWrite, Written>,
     refusals: Group<AuditEntry, ()>,
+    presence: Group<(ResourceId, News), Option<i64>>,
     credentials: Group<Uuid, Option<credential::Model>>,
     resources: Group<ResourceId, Option<Read>>,
     unfinished: Group<Vec<ResourceId>, Vec<Process>>,

@@ -17,6 +17,7 @@ use crate::dialect::Together;
 use crate::entities::{Direct, credential, resource};
 use crate::{
     Attached, CredentialKind, Issued, Mutated, Store, StoreError, changes, credentials, dialect,
+    intents,
 };
 
 /// Which resources to list, oldest first.
@@ -267,5 +268,49 @@ impl Store {
         together.run().await?;
         transaction.commit().await?;
         Ok(Mutated::Done)
+    }
+
+    /// Rewrites resources outside of any process, each if it still has the version that was read, in one
+    /// transaction, and gives those that were written. What the resources bear in labels is not for this
+    /// to change.
+    ///
+    /// # Errors
+    /// When the database cannot be reached; nothing was written then.
+    pub async fn rewrite_all(
+        &self,
+        changed: Vec<(Resource, Version)>,
+    ) -> Result<Vec<Resource>, StoreError> {
+        let transaction = dialect::begin(&self.writer).await?;
+        let ids = changed.iter().map(|(resource, _)| resource.id.uuid());
+        let versions = intents::lock_resources(&transaction, ids.collect()).await?;
+        let written: Vec<Resource> = changed
+            .into_iter()
+            .filter(|(resource, expected)| versions.get(&resource.id) == Some(expected))
+            .map(|(resource, _)| resource)
+            .collect();
+        if written.is_empty() {
+            transaction.rollback().await?;
+            return Ok(written);
+        }
+        let rows: Result<Vec<_>, _> = written.iter().map(resource::Model::active).collect();
+        let passed: Vec<[Passed; 1]> = written
+            .iter()
+            .map(|resource| {
+                [Passed {
+                    state: resource.state,
+                    version: resource.version,
+                }]
+            })
+            .collect();
+        let mut together = Together::begin(&transaction);
+        together
+            .rewrite::<resource::Entity>(rows?, resource::MOVING)
+            .await?;
+        let passing = written.iter().zip(&passed);
+        let passing = passing.map(|(resource, passed)| Passing::of(resource, passed));
+        changes::append(&mut together, passing).await?;
+        together.run().await?;
+        transaction.commit().await?;
+        Ok(written)
     }
 }

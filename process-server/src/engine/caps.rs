@@ -162,7 +162,10 @@ mod tests {
     fn work(host: u128, project: u128) -> (Process, Resource) {
         let now = Timestamp::from_millis(0);
         let details = Details::Host {
-            spec: HostSpec { agent_id: id(0) },
+            spec: HostSpec {
+                agent_id: id(0),
+                deactivated: false,
+            },
             status: Box::default(),
         };
         let resource = Resource {

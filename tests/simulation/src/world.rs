@@ -179,7 +179,10 @@ async fn add_host(kernel: &Kernel, store: &Store, id: ResourceId) -> anyhow::Res
     };
     let capacity = facts.capacity();
     let details = Details::Host {
-        spec: HostSpec { agent_id: id },
+        spec: HostSpec {
+            agent_id: id,
+            deactivated: false,
+        },
         status: Box::new(HostStatus { facts, error: None }),
     };
     let host = Resource::new(id, label, State::Active, details, kernel.now());

@@ -49,7 +49,7 @@ pub fn cancel(
     resource.version += 1;
     resource.updated = now;
     if returns {
-        resource.state = process.origin;
+        resource.state = resource.details.settled(process.origin);
     } else {
         resource.state = State::Error;
         resource

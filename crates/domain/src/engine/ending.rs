@@ -68,6 +68,7 @@ pub(super) fn end(
     let mut ended = resource.clone();
     apply(&mut ended, changes);
     ended.details.set_error(None);
+    let done = ended.details.settled(done);
     ended.state = done;
     ended.version += 1;
     ended.updated = now;

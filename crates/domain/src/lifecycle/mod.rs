@@ -83,6 +83,10 @@ pub enum Report {
     Exited,
     /// The container is not on its host any more.
     Vanished,
+    /// The agent of the host is not connected.
+    Lost,
+    /// The agent of the host is connected again.
+    Reconnected,
 }
 
 /// An allowed request: where it leads.
@@ -175,6 +179,8 @@ impl Report {
         match self {
             Self::Exited => "exited",
             Self::Vanished => "vanished",
+            Self::Lost => "lost",
+            Self::Reconnected => "reconnected",
         }
     }
 }

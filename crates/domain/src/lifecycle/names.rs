@@ -70,6 +70,10 @@ names! {
         Activate = "activate",
         /// Take it out of use.
         Deactivate = "deactivate",
+        /// Give it up, since nothing is heard of it.
+        Disconnect = "disconnect",
+        /// Take it back that was given up.
+        Reconnect = "reconnect",
     }
 }
 
@@ -100,6 +104,8 @@ names! {
         StopOccupants = "stop-occupants",
         /// Give up the host that was chosen and what was reserved on it.
         Unplace = "unplace",
+        /// Make sure that a host has nothing that lives elsewhere.
+        RefuseStrays = "refuse-strays",
     }
 }
 
@@ -119,7 +125,8 @@ impl Step {
             | Self::RefuseWhileOccupied
             | Self::RetireAgent
             | Self::StopOccupants
-            | Self::Unplace => None,
+            | Self::Unplace
+            | Self::RefuseStrays => None,
         }
     }
 }

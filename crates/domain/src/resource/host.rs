@@ -11,6 +11,10 @@ use crate::ResourceId;
 pub struct HostSpec {
     /// The agent that speaks for it.
     pub agent_id: ResourceId,
+    /// Whether a person took it out of use. It takes no new work then, and is `inactive` whenever its
+    /// agent is connected.
+    #[serde(default)]
+    pub deactivated: bool,
 }
 
 /// What was seen of a host.

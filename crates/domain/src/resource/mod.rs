@@ -37,6 +37,7 @@ pub use validation::{
     Invalid, validate_description, validate_labels, validate_metadata, validate_name,
 };
 
+use crate::lifecycle::Request;
 use crate::{ResourceId, State, Timestamp};
 
 macro_rules! resource_types {
@@ -283,6 +284,28 @@ impl Details {
             | Self::Project { .. }
             | Self::Account { .. }
             | Self::ApiKey { .. } => {}
+        }
+    }
+
+    /// Keeps what a request says for longer than its process lasts: a host that a person takes out of
+    /// use stays so, however often its agent is lost and comes back.
+    pub fn ask(&mut self, request: Request) {
+        if let Self::Host { spec, .. } = self {
+            match request {
+                Request::Deactivate => spec.deactivated = true,
+                Request::Activate => spec.deactivated = false,
+                _ => {}
+            }
+        }
+    }
+
+    /// The state in which a resource ends up where its lifecycle says `state`.
+    pub fn settled(&self, state: State) -> State {
+        match self {
+            Self::Host { spec, .. } if spec.deactivated && state == State::Active => {
+                State::Inactive
+            }
+            _ => state,
         }
     }
 

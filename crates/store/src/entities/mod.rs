@@ -5,7 +5,9 @@
     reason = "sea-orm's derive makes public items of each entity"
 )]
 
+pub(crate) mod agent_connection;
 pub(crate) mod agent_key;
+pub(crate) mod agent_server;
 pub(crate) mod audit;
 pub(crate) mod change;
 pub(crate) mod counter;

@@ -46,6 +46,7 @@ pub(crate) fn container(name: &str) -> Resource {
 pub(crate) fn host(name: &str) -> Resource {
     let spec = HostSpec {
         agent_id: fresh::resource_id(),
+        deactivated: false,
     };
     resource(
         name,

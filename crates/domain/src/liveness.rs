@@ -1,0 +1,210 @@
+//! Liveness: what becomes of a host whose agent is, or is not, connected.
+//!
+//! A connection is told of in two tables. Each agent server keeps a row of its own and counts its
+//! heartbeats there; each agent has a row that says which server it is connected to, and by which
+//! connection: a number that grows with every one, so that late news of an older connection change
+//! nothing. An agent is lost if its server said so, or if that server has ended. Process servers look
+//! at both about once a second, and write only what has changed:
+//!
+//! ```text
+//!            lost                    lost for long                 done
+//!   active ---------> reconnecting ---------------> disconnecting ------> disconnected
+//!   or  ^                |    ^                          |                    |
+//! inactive  back in time |    |  back late: a process    |                    |
+//!       +----------------+    +--------------------------+--------------------+
+//! ```
+//!
+//! What a person asked and what is seen stand apart: `deactivated` in the host's spec is the one, the
+//! state the other. A host that is deactivated comes back `inactive`, whatever became of it meanwhile.
+//!
+//! # When
+//!
+//! All times are counted from the moment at which the agent was last heard:
+//!
+//! ```text
+//!   0          heartbeat                silence      alone          disconnected
+//!   last heard |                        |            |              |
+//!   -----------+----------+---------+---+------------+--------------+---->
+//!              due        due       due the server   the agent      what may be replaced
+//!                                       lets it go   stops what     is replaced
+//!                                                    is replaced
+//! ```
+//!
+//! The agent counts from when it last heard its server, which is no more than a heartbeat later than when
+//! the server last heard it, if the network between them broke. So it stops what may run elsewhere by
+//! then a [`MARGIN`] before anybody else starts it. That is a promise of an agent that runs: one that was
+//! killed while its containers go on stops nothing, and these run until its next inventory.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::lifecycle::{self, Report, Reported, Request};
+use crate::settings::Values;
+use crate::{ResourceType, ServerId, State, Timestamp};
+
+/// Whoever is silent for so many heartbeats is taken for dead, by either side.
+pub const SILENT_HEARTBEATS: u32 = 3;
+/// What an agent has for stopping what runs elsewhere next, and what clocks may be apart.
+pub const MARGIN: Duration = Duration::from_secs(3);
+/// An agent whose connection broke is back within this time if nothing is wrong with it.
+const BLINK: Duration = Duration::from_secs(3);
+/// The agents of a server that ended are back within this time, from when its end was found.
+const MOVE: Duration = Duration::from_secs(5);
+/// How often an agent server says in the database that it lives.
+pub const SERVER_HEARTBEAT: Duration = Duration::from_secs(1);
+/// An agent server that says nothing for so long has ended.
+pub const SERVER_SILENCE: Duration = Duration::from_secs(5);
+
+/// How long who is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How often an agent gives a sign of life.
+    pub heartbeat: Duration,
+    /// Whoever is not heard for so long is gone.
+    pub silence: Duration,
+    /// An agent that heard no server for so long stops what may be replaced.
+    pub alone: Duration,
+    /// A host that was not heard for so long is given up.
+    pub disconnected: Duration,
+}
+
+impl Patience {
+    /// What the settings say, and a little more if that leaves no time for what must happen before.
+    pub fn of(values: &Values) -> Self {
+        let seconds = |value: Option<i64>, usual| {
+            let value = value.and_then(|value| u64::try_from(value).ok());
+            Duration::from_secs(value.unwrap_or(usual))
+        };
+        let heartbeat = seconds(values.agent_heartbeat_seconds, 3);
+        let silence = heartbeat * SILENT_HEARTBEATS;
+        let least = silence + Duration::from_secs(1) + heartbeat + MARGIN;
+        let disconnected = seconds(values.host_reconnect_seconds, 20).max(least);
+        Self {
+            heartbeat,
+            silence,
+            alone: disconnected - heartbeat - MARGIN,
+            disconnected,
+        }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::of(&Values::default())
+    }
+}
+
+/// How an agent was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Its connection ended; the agent was last heard then.
+    Connection(Timestamp),
+    /// Its agent server ended; that was found then.
+    Server(Timestamp),
+}
+
+impl Loss {
+    /// When.
+    pub fn since(self) -> Timestamp {
+        match self {
+            Self::Connection(since) | Self::Server(since) => since,
+        }
+    }
+
+    /// How long nothing is written about it, since it is most likely over by then.
+    fn grace(self) -> Duration {
+        match self {
+            Self::Connection(_) => BLINK,
+            Self::Server(_) => MOVE,
+        }
+    }
+}
+
+/// What is to be done about a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing, or nothing yet.
+    Stay,
+    /// It is in this state from now on, or in what becomes of it for a host that is deactivated.
+    Move(State),
+    /// A process is to see to it.
+    Ask(Request),
+}
+
+/// What follows for a host in a state, whose agent is lost or connected. While a process is at work on a
+/// host that is connected, it is left to it.
+pub fn look(
+    state: State,
+    lost: Option<Loss>,
+    is_at_work: bool,
+    now: Timestamp,
+    patience: &Patience,
+) -> Verdict {
+    let lifecycle = lifecycle::of(ResourceType::Host);
+    let hear = |report| match lifecycle.hear(state, report) {
+        Reported::Moves(state) => Verdict::Move(state),
+        Reported::Later | Reported::Ignored => Verdict::Stay,
+    };
+    let ask = |request| match lifecycle.decide(state, request, false) {
+        Ok(_) => Verdict::Ask(request),
+        Err(_) => Verdict::Stay,
+    };
+    match lost {
+        Some(loss) => {
+            let waited = loss.since().until(now);
+            if waited >= patience.disconnected && state == State::Reconnecting {
+                ask(Request::Disconnect)
+            } else if waited >= loss.grace() {
+                hear(Report::Lost)
+            } else {
+                Verdict::Stay
+            }
+        }
+        None if is_at_work && state == State::Reconnecting => Verdict::Stay,
+        None => match hear(Report::Reconnected) {
+            Verdict::Stay => ask(Request::Reconnect),
+            moves => moves,
+        },
+    }
+}
+
+/// Finds the agent servers that have ended without saying so. It goes by what it sees itself, not by
+/// anybody's clock: a server whose count has not grown while this looked on for [`SERVER_SILENCE`].
+#[derive(Debug, Default)]
+pub struct Vigil {
+    seen: HashMap<ServerId, (i64, Timestamp)>,
+    looked: Option<Timestamp>,
+}
+
+impl Vigil {
+    /// Looks at the servers that have not ended and the heartbeats that each has counted. Gives those
+    /// that are dead, with the count that it has for them.
+    ///
+    /// Who has not looked for a while has seen nothing: perhaps nobody could reach the database, the
+    /// servers no more than itself. It begins anew then.
+    pub fn look(
+        &mut self,
+        servers: impl IntoIterator<Item = (ServerId, i64)>,
+        now: Timestamp,
+    ) -> Vec<(ServerId, i64)> {
+        let gap = self.looked.replace(now).map(|before| before.until(now));
+        let has_looked_on = gap.is_some_and(|gap| gap <= SERVER_SILENCE / 2);
+        let before = std::mem::take(&mut self.seen);
+        let mut dead = Vec::new();
+        for (server, beats) in servers {
+            let known = before.get(&server).filter(|_| has_looked_on);
+            let since = match known {
+                Some((same, since)) if *same == beats && *since <= now => *since,
+                _ => now,
+            };
+            if since.until(now) >= SERVER_SILENCE {
+                dead.push((server, beats));
+            }
+            self.seen.insert(server, (beats, since));
+        }
+        dead
+    }
+}
+
+#[cfg(test)]
+mod tests;

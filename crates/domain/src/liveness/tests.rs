@@ -1,0 +1,120 @@
+//! What is decided about hosts, and about agent servers.
+
+use uuid::Uuid;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_000_000 + seconds * 1_000)
+}
+
+fn gone(seconds: i64) -> Option<Loss> {
+    Some(Loss::Connection(at(seconds)))
+}
+
+#[test]
+fn an_agent_stops_what_is_replaced_before_anybody_replaces_it() {
+    for heartbeat in 1..=60 {
+        for reconnect in [5, 20, 60, 86_400] {
+            let patience = Patience::of(&Values {
+                agent_heartbeat_seconds: Some(heartbeat),
+                host_reconnect_seconds: Some(reconnect),
+                ..Values::default()
+            });
+            let latest_stop = patience.heartbeat + patience.alone + MARGIN;
+            assert!(latest_stop <= patience.disconnected, "{patience:?}");
+            // It has tried to come back by then.
+            assert!(patience.alone > patience.silence, "{patience:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_with_the_defaults_leaves_time_to_run_it_elsewhere_within_30_s() {
+    let patience = Patience::default();
+    assert!(patience.disconnected + patience.heartbeat + SECOND <= SECOND * 24);
+}
+
+#[test]
+fn a_host_is_reconnecting_soon_and_given_up_later() {
+    let patience = Patience::default();
+    let look = |state, now| look(state, gone(0), false, at(now), &patience);
+    for state in [State::Active, State::Inactive] {
+        assert_eq!(look(state, 1), Verdict::Stay);
+        assert_eq!(look(state, 3), Verdict::Move(State::Reconnecting));
+        // One step after the other, however late somebody looks.
+        assert_eq!(look(state, 100), Verdict::Move(State::Reconnecting));
+    }
+    assert_eq!(look(State::Reconnecting, 19), Verdict::Stay);
+    let given_up = Verdict::Ask(Request::Disconnect);
+    assert_eq!(look(State::Reconnecting, 20), given_up);
+    assert_eq!(look(State::Disconnected, 1_000), Verdict::Stay);
+}
+
+#[test]
+fn agents_of_a_server_that_ended_have_time_to_come_back_through_another() {
+    let patience = Patience::default();
+    let lost = Some(Loss::Server(at(0)));
+    let look = |now| look(State::Active, lost, false, at(now), &patience);
+    assert_eq!(look(4), Verdict::Stay);
+    assert_eq!(look(5), Verdict::Move(State::Reconnecting));
+}
+
+#[test]
+fn a_host_that_is_back_in_time_is_active_at_once_and_a_late_one_by_a_process() {
+    let patience = Patience::default();
+    let look = |state, is_at_work| look(state, None, is_at_work, at(0), &patience);
+    let active = Verdict::Move(State::Active);
+    assert_eq!(look(State::Reconnecting, false), active);
+    assert_eq!(look(State::Reconnecting, true), Verdict::Stay);
+    for state in [State::Disconnecting, State::Disconnected] {
+        for is_at_work in [false, true] {
+            assert_eq!(look(state, is_at_work), Verdict::Ask(Request::Reconnect));
+        }
+    }
+}
+
+#[test]
+fn what_is_in_hand_is_left_alone() {
+    let patience = Patience::default();
+    for state in State::ALL {
+        let is_concerned = matches!(
+            state,
+            State::Active
+                | State::Inactive
+                | State::Reconnecting
+                | State::Disconnecting
+                | State::Disconnected
+        );
+        for lost in [None, gone(0), Some(Loss::Server(at(0)))] {
+            let verdict = look(*state, lost, false, at(1_000), &patience);
+            assert!(is_concerned || verdict == Verdict::Stay, "{state}");
+        }
+    }
+}
+
+fn server(number: u128) -> ServerId {
+    ServerId::new(Uuid::from_u128(number))
+}
+
+#[test]
+fn a_server_whose_count_stands_still_is_dead_and_one_whose_count_grows_is_not() {
+    let mut vigil = Vigil::default();
+    for now in 0..5 {
+        assert!(vigil.look([(server(1), 7), (server(2), now)], at(now)).is_empty());
+    }
+    let dead = vigil.look([(server(1), 7), (server(2), 5)], at(5));
+    assert_eq!(dead, [(server(1), 7)]);
+}
+
+#[test]
+fn who_could_not_look_buries_nobody() {
+    let mut vigil = Vigil::default();
+    assert!(vigil.look([(server(1), 7)], at(0)).is_empty());
+    assert!(vigil.look([(server(1), 7)], at(100)).is_empty());
+    assert!(vigil.look([(server(1), 7)], at(102)).is_empty());
+    // Nor does one whose clock was set back.
+    assert!(vigil.look([(server(1), 7)], at(1)).is_empty());
+}
