@@ -14,7 +14,7 @@
 //! ([`border`]) and read at a bounded rate ([`allowance`]); what it may not do counts for nothing and
 //! is written down ([`offences`]).
 //!
-//! Nothing is kept here: when an agent server dies, its agents come back through another, and the
+//! Which agents are connected is told in the database ([`presence`]); nothing else is kept. When an agent server dies, its agents come back through another, and the
 //! processes that waited for their replies send the commands again.
 
 mod allowance;
@@ -24,6 +24,7 @@ mod link;
 mod meter;
 mod offences;
 mod pending;
+mod presence;
 mod problem;
 mod register;
 mod replies;
@@ -39,6 +40,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use drover_bus::EventBus;
 use drover_domain::ServerId;
+use drover_domain::liveness::SILENT_HEARTBEATS;
 use drover_proto::registration::{EVENTS_PATH, REGISTER_PATH, REPLIES_PATH};
 use drover_serving::Serving;
 use drover_store::clock::Clock;
@@ -50,6 +52,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use meter::Meter;
 use offences::Offences;
+use presence::Presence;
 use sessions::Sessions;
 
 pub use drover_serving::{Limits, Tls, TlsError};
@@ -57,9 +60,8 @@ pub use drover_serving::{Limits, Tls, TlsError};
 /// How an agent server behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How often agents are to send a sign of life. Whoever is silent for three times as long is
-    /// taken for dead.
-    pub heartbeat: Duration,
+    /// How often agents are to give a sign of life, if not as the settings say.
+    pub heartbeat: Option<Duration>,
     /// How long to wait for a process server to settle a report.
     pub report_timeout: Duration,
     /// The certificate that agents are shown; plain HTTP if absent.
@@ -71,7 +73,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_secs(10),
+            heartbeat: None,
             report_timeout: Duration::from_secs(20),
             tls: None,
             limits: Limits {
@@ -100,8 +102,6 @@ const CONNECTIONS: usize = 20_000;
 const REGISTRATION_LIMIT: usize = 64 * 1024;
 /// How long a request that does not stay open may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Whoever is silent for so many heartbeats is dead.
-const SILENT_HEARTBEATS: u32 = 3;
 
 /// An agent server.
 pub struct Server {
@@ -117,6 +117,7 @@ pub(crate) struct Shared {
     pub(crate) bus: Arc<dyn EventBus>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) presence: Presence,
     pub(crate) offences: Offences,
     pub(crate) meter: Meter,
     pub(crate) tasks: TaskTracker,
@@ -124,9 +125,15 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// How often an agent gives a sign of life.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        let usual = self.presence.patience().heartbeat;
+        self.options.heartbeat.unwrap_or(usual)
+    }
+
     /// How long an agent may be silent.
     pub(crate) fn silence(&self) -> Duration {
-        self.options.heartbeat * SILENT_HEARTBEATS
+        self.heartbeat() * SILENT_HEARTBEATS
     }
 }
 
@@ -153,6 +160,7 @@ impl Server {
             bus: parts.bus,
             clock: parts.clock,
             sessions: Arc::default(),
+            presence: Presence::default(),
             offences: Offences::new(),
             meter: Meter::new(),
             tasks: TaskTracker::new(),
@@ -161,7 +169,9 @@ impl Server {
         let router = router(shared.clone());
         let serving = Serving::prepare(parts.listener, tls, limits, router, shutdown.clone())?;
         tracing::info!(server = %id, listen = ?address, tls = is_tls, "agent server started");
-        serving.run(shutdown).await;
+        // Told at once when it is to stop, so that the agents find others in time.
+        let present = presence::run(&shared, &shutdown);
+        tokio::join!(serving.run(shutdown.clone()), present);
         shared.tasks.close();
         shared.tasks.wait().await;
         tracing::info!(server = %id, "agent server stopped");

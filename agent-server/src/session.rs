@@ -31,6 +31,7 @@ use crate::connect::Identity;
 use crate::link::{Ended, Farewell, Link, Receiver, Sender};
 use crate::offences::Offence;
 use crate::pending::{Answers, Pending};
+use crate::presence::Presence;
 use crate::sessions::Place;
 use crate::{Shared, border};
 
@@ -41,6 +42,14 @@ const REPORTS_AT_ONCE: usize = 16;
 pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, place: Place, link: Link) {
     let Identity { agent, host, .. } = identity;
     let _connected = shared.meter.connected();
+    let mut present = match Presence::enter(&shared, identity).await {
+        Ok(Some(present)) => present,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(%error, "an agent cannot be written down as connected");
+            return;
+        }
+    };
     let Link {
         sender,
         mut receiver,
@@ -60,11 +69,12 @@ pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, place: Place, l
             if matches!(ended, Ended::Unreadable | Ended::TooLarge) {
                 session.note(Offence::BadFrame);
             }
+            if let Ended::Silent(silence) = ended {
+                present.silent = silence;
+            }
             ended.farewell()
         }
-        () = place.replaced.cancelled() => {
-            Some(Farewell::away("a newer connection took the place of this one"))
-        }
+        () = place.replaced.cancelled() => Some(Farewell::away("the connection is given up")),
         () = shared.shutdown.cancelled() => Some(Farewell::away("the agent server is stopping")),
     };
     if let Some(farewell) = farewell {
@@ -100,7 +110,7 @@ impl Session<'_> {
         }
         let (answers, mut answered) = mpsc::channel::<ReportAnswer>(REPORTS_AT_ONCE);
         let reports = Arc::new(Semaphore::new(REPORTS_AT_ONCE));
-        let heartbeat = self.shared.options.heartbeat;
+        let heartbeat = self.shared.heartbeat();
         let mut beat = tokio::time::interval_at(Instant::now() + heartbeat, heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -147,7 +157,7 @@ impl Session<'_> {
 
     /// Greets the agent and tells the process servers that it is there.
     async fn welcome(&mut self) -> Result<(), Ended> {
-        let heartbeat = self.shared.options.heartbeat.as_millis();
+        let heartbeat = self.shared.heartbeat().as_millis();
         let welcome = Welcome {
             server_id: self.shared.id.to_string(),
             heartbeat_millis: u32::try_from(heartbeat).unwrap_or(u32::MAX),

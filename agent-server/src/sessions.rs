@@ -70,6 +70,12 @@ impl Sessions {
         }
     }
 
+    /// Ends every session.
+    pub(crate) fn end_all(&self) {
+        let books = self.books();
+        books.by_agent.values().for_each(|(_, token)| token.cancel());
+    }
+
     /// The door of a plain session, if that session is held here.
     pub(crate) fn door(&self, session: Uuid) -> Option<Arc<Door>> {
         self.books().doors.get(&session).cloned()

@@ -149,6 +149,33 @@ impl Agents {
     }
 }
 
+impl Agents {
+    /// Has what a host was seen to have settled by whoever settles reports. Whoever needs it looks again.
+    pub(crate) async fn settle(&self, host: ResourceId, seen: &v1::SeenContainer) {
+        let id = Uuid::now_v7().to_string();
+        let report = v1::HostReport {
+            host_id: host.to_string(),
+            agent_id: String::new(),
+            report: Some(v1::Report {
+                id: id.clone(),
+                what: Some(v1::report::What::Container(seen.clone())),
+            }),
+        };
+        let envelope = Envelope {
+            id,
+            kind: v1::envelope::Kind::Request.into(),
+            name: name::HOST_REPORT.to_owned(),
+            payload: report.encode_to_vec(),
+            ..Envelope::default()
+        };
+        let subject = Subject::host_report(host);
+        let settled = self.bus.request(&subject, envelope, self.patience, None);
+        if let Err(error) = settled.await {
+            tracing::debug!(%error, %host, "a container was not settled, it is looked for again");
+        }
+    }
+}
+
 /// Whether a failure says something about the host rather than about what was asked of it. A
 /// runtime that refuses one container may well run the next one.
 fn is_fault_of_host(code: failure::Code) -> bool {

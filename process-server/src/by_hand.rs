@@ -61,6 +61,7 @@ impl ByHand {
                 parts: parts.clone(),
                 runner: runner.clone(),
                 offers,
+                news: Arc::default(),
             },
             runner,
             parts,

@@ -15,6 +15,7 @@
 //!   [domain](drover_domain::engine) what follows, has that written, and goes on until the process
 //!   ends or waits. It holds nothing for a process that waits.
 //! - *Reports* of agents are settled here too, under the same locks.
+//! - Hosts whose agents are lost are found here, and those that are back.
 //!
 //! Any number of process servers can run. One that dies loses its lease; the sweep of another takes
 //! up its work. One that is paused and wakes finds its lock lost, and if it does not notice in
@@ -28,6 +29,7 @@ mod engine;
 mod hosts;
 mod interference;
 pub mod launch;
+mod liveness;
 mod neighbourhood;
 mod reports;
 mod retention;
@@ -45,6 +47,7 @@ use drover_domain::lifecycle::Policies;
 use drover_locks::{EpochSource, LockManager};
 use drover_store::Store;
 use drover_store::clock::Clock;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use agents::Agents;
@@ -59,6 +62,7 @@ use engine::runner::Runner;
 use engine::taking::Taker;
 use engine::{hints, sweep};
 use hosts::Hosts;
+use liveness::Reach;
 use steps::Surroundings;
 
 /// How a process server behaves.
@@ -145,6 +149,7 @@ impl Server {
         let taker = taker(id, &options, &parts);
         let dispatcher = Dispatcher::new(&options, taker, runner.clone());
         let offers = dispatcher.offers();
+        let news = Arc::new(Notify::new());
         tracing::info!(server = %id, "process server started");
         tokio::join!(
             dispatcher.run(shutdown.clone()),
@@ -163,7 +168,13 @@ impl Server {
                 shutdown.clone(),
             ),
             vitals::take_census(parts.store.clone(), parts.clock.clone(), shutdown.clone()),
-            reports::run(parts.clone(), runner, offers, shutdown.clone()),
+            liveness::run(
+                parts.clone(),
+                runner.clone(),
+                news.clone(),
+                shutdown.clone()
+            ),
+            reports::run(parts.clone(), runner, offers, news, shutdown.clone()),
         );
         tracing::info!(server = %id, "process server stopped");
     }
@@ -189,6 +200,7 @@ fn runner(
             parts.clock.clone(),
             parts.chance.clone(),
         ),
+        reach: Reach::default(),
         chance: parts.chance.clone(),
     };
     Arc::new(Runner {

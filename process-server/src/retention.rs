@@ -39,6 +39,8 @@ impl Default for Retention {
 
 /// How long answers are kept for whoever repeats a request.
 const ANSWERS: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long agent servers are kept that have ended.
+const AGENT_SERVERS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long each kind of history is kept, with what operators have set.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +109,9 @@ async fn forget(store: &Store, now: Timestamp, retention: Retention) -> Result<u
         store.forget_logins(now.before(ages.audit), BATCH).await?,
         store.forget_answers(now.before(ANSWERS), BATCH).await?,
         store.forget_sessions(now, BATCH).await?,
+        store
+            .forget_agent_servers(now.before(AGENT_SERVERS))
+            .await?,
     ];
     Ok(forgotten.into_iter().max().unwrap_or_default())
 }

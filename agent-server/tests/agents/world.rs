@@ -82,7 +82,7 @@ impl World {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let (tls, trusted) = tls.unzip();
         let options = Options {
-            heartbeat,
+            heartbeat: Some(heartbeat),
             tls,
             ..Options::default()
         };

@@ -133,11 +133,14 @@ pub enum Verdict {
 
 /// What follows for a host in a state, whose agent is lost or connected. While a process is at work on a
 /// host that is connected, it is left to it.
+///
+/// Nobody is waited for in vain: what happened before the watch began is as if it had happened then,
+/// and a host is given up only after there was an agent server all the while to come back to.
 pub fn look(
     state: State,
     lost: Option<Loss>,
     is_at_work: bool,
-    now: Timestamp,
+    watch: Watch,
     patience: &Patience,
 ) -> Verdict {
     let lifecycle = lifecycle::of(ResourceType::Host);
@@ -149,60 +152,96 @@ pub fn look(
         Ok(_) => Verdict::Ask(request),
         Err(_) => Verdict::Stay,
     };
-    match lost {
-        Some(loss) => {
-            let waited = loss.since().until(now);
-            if waited >= patience.disconnected && state == State::Reconnecting {
-                ask(Request::Disconnect)
-            } else if waited >= loss.grace() {
-                hear(Report::Lost)
-            } else {
-                Verdict::Stay
-            }
+    let Some(loss) = lost else {
+        if is_at_work && state == State::Reconnecting {
+            return Verdict::Stay;
         }
-        None if is_at_work && state == State::Reconnecting => Verdict::Stay,
-        None => match hear(Report::Reconnected) {
+        return match hear(Report::Reconnected) {
             Verdict::Stay => ask(Request::Reconnect),
             moves => moves,
-        },
+        };
+    };
+    let waited = |since: Timestamp| loss.since().max(since).until(watch.now);
+    let is_given_up = watch
+        .served
+        .is_some_and(|served| waited(served) >= patience.disconnected);
+    if is_given_up && state == State::Reconnecting {
+        ask(Request::Disconnect)
+    } else if waited(watch.began) >= loss.grace() {
+        hear(Report::Lost)
+    } else {
+        Verdict::Stay
     }
+}
+
+/// Since when somebody has looked on without a break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Since then.
+    pub began: Timestamp,
+    /// Since when there has been an agent server at any time; none if there is none now.
+    pub served: Option<Timestamp>,
+    /// The present moment.
+    pub now: Timestamp,
 }
 
 /// Finds the agent servers that have ended without saying so. It goes by what it sees itself, not by
 /// anybody's clock: a server whose count has not grown while this looked on for [`SERVER_SILENCE`].
+///
+/// Who has not looked for a while has seen nothing: perhaps nobody could reach the database, the servers
+/// no more than itself. It begins anew then.
 #[derive(Debug, Default)]
 pub struct Vigil {
-    seen: HashMap<ServerId, (i64, Timestamp)>,
+    /// What each server had counted, since when, and whether it was seen to count.
+    seen: HashMap<ServerId, Seen>,
     looked: Option<Timestamp>,
+    watch: Option<(Timestamp, Option<Timestamp>)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    beats: i64,
+    since: Timestamp,
+    has_counted: bool,
 }
 
 impl Vigil {
     /// Looks at the servers that have not ended and the heartbeats that each has counted. Gives those
-    /// that are dead, with the count that it has for them.
-    ///
-    /// Who has not looked for a while has seen nothing: perhaps nobody could reach the database, the
-    /// servers no more than itself. It begins anew then.
+    /// that are dead, with the count that they have, and since when it has been looking.
     pub fn look(
         &mut self,
         servers: impl IntoIterator<Item = (ServerId, i64)>,
         now: Timestamp,
-    ) -> Vec<(ServerId, i64)> {
-        let gap = self.looked.replace(now).map(|before| before.until(now));
-        let has_looked_on = gap.is_some_and(|gap| gap <= SERVER_SILENCE / 2);
+    ) -> (Vec<(ServerId, i64)>, Watch) {
+        let gap = self.looked.replace(now);
+        let has_looked_on =
+            gap.is_some_and(|before| before <= now && before.until(now) <= SERVER_SILENCE / 2);
+        if !has_looked_on {
+            self.seen.clear();
+            self.watch = None;
+        }
         let before = std::mem::take(&mut self.seen);
         let mut dead = Vec::new();
         for (server, beats) in servers {
-            let known = before.get(&server).filter(|_| has_looked_on);
-            let since = match known {
-                Some((same, since)) if *same == beats && *since <= now => *since,
-                _ => now,
+            let seen = match before.get(&server) {
+                Some(same) if same.beats == beats => *same,
+                known => Seen {
+                    beats,
+                    since: now,
+                    has_counted: known.is_some(),
+                },
             };
-            if since.until(now) >= SERVER_SILENCE {
+            if seen.since.until(now) >= SERVER_SILENCE {
                 dead.push((server, beats));
+            } else {
+                self.seen.insert(server, seen);
             }
-            self.seen.insert(server, (beats, since));
         }
-        dead
+        let is_served = self.seen.values().any(|seen| seen.has_counted);
+        let (began, served) = self.watch.unwrap_or((now, None));
+        let served = is_served.then(|| served.unwrap_or(now));
+        self.watch = Some((began, served));
+        (dead, Watch { began, served, now })
     }
 }
 

@@ -123,7 +123,9 @@ impl Store {
             .all(&self.reader)
             .await?;
         let servers = rows.into_iter();
-        Ok(servers.map(|(id, beats)| (ServerId::new(id), beats)).collect())
+        Ok(servers
+            .map(|(id, beats)| (ServerId::new(id), beats))
+            .collect())
     }
 
     /// Says that an agent server has ended; where a count is given, only if it has not counted on since.
@@ -296,12 +298,13 @@ pub(crate) async fn write(
                     lost_at: None,
                 })
             }
-            News::Gone { number, at } => row
-                .filter(|row| row.number == number)
-                .map(|row| agent_connection::Model {
-                    lost_at: Some(at.millis()),
-                    ..row.clone()
-                }),
+            News::Gone { number, at } => {
+                row.filter(|row| row.number == number)
+                    .map(|row| agent_connection::Model {
+                        lost_at: Some(at.millis()),
+                        ..row.clone()
+                    })
+            }
         };
         outcomes.push(written.as_ref().map(|written| written.number));
         if let Some(written) = written {

@@ -25,7 +25,7 @@ use drover_domain::process::WaitsFor;
 use drover_proto::v1::{Envelope, HostReport, ReportAnswer, envelope, report};
 use drover_proto::{Malformed, decode_payload, name};
 use prost::Message;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -44,6 +44,7 @@ pub(crate) async fn run(
     parts: Parts,
     runner: Arc<Runner>,
     offers: Offers,
+    news: Arc<Notify>,
     shutdown: CancellationToken,
 ) {
     let Some(mut reports) = subscribe(&*parts.bus, Subscribe::host_reports(), &shutdown).await
@@ -54,6 +55,7 @@ pub(crate) async fn run(
         parts,
         runner,
         offers,
+        news,
     });
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let tasks = TaskTracker::new();
@@ -86,6 +88,7 @@ pub(crate) async fn hear(settler: &Settler, envelope: Envelope) {
             Ok(host) => {
                 let agents = &settler.runner.surroundings.agents;
                 agents.breakers().succeed(host.id);
+                settler.news.notify_one();
                 settler.wake(WaitsFor::Host(host.id)).await;
             }
             Err(error) => tracing::warn!(%error, "unsound news of a connection dropped"),

@@ -12,6 +12,7 @@ use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 use drover_proto::v1::{InspectContainer, RemoveContainer, SeenContainer, seen_container};
 use drover_store::{Attached, StoreError};
+use tokio::sync::Notify;
 
 use crate::Parts;
 use crate::agents::{Answer, Order};
@@ -24,6 +25,8 @@ pub(crate) struct Settler {
     pub(crate) parts: Parts,
     pub(crate) runner: Arc<Runner>,
     pub(crate) offers: Offers,
+    /// Told when an agent has connected.
+    pub(crate) news: Arc<Notify>,
 }
 
 /// Why a report could not be settled now.

@@ -23,6 +23,7 @@ use drover_store::{Store, StoreError};
 use crate::agents::{Agents, Order};
 use crate::chance::Chance;
 use crate::hosts::Hosts;
+use crate::liveness::Reach;
 
 /// What steps act on.
 #[derive(Clone)]
@@ -30,6 +31,7 @@ pub(crate) struct Surroundings {
     pub(crate) store: Store,
     pub(crate) agents: Agents,
     pub(crate) hosts: Hosts,
+    pub(crate) reach: Reach,
     pub(crate) chance: Arc<dyn Chance>,
 }
 
@@ -84,6 +86,7 @@ pub(crate) async fn run(
         Step::RefuseWhileOccupied => host::refuse_while_occupied::run(context).await,
         Step::RetireAgent => host::retire_agent::run(context).await,
         Step::StopOccupants => host::stop_occupants::run(context).await,
+        Step::RefuseStrays => host::refuse_strays::run(context).await,
         Step::Unplace => Ok(container::unplace::run()),
     }
 }

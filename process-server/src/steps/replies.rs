@@ -107,8 +107,9 @@ impl Context<'_> {
             reason,
             turn,
         } = rest;
+        let reason = format!("the host failed {failures} times in a row, last: {reason}");
         Outcome::Wait {
-            reason: format!("the host failed {failures} times in a row, last: {reason}"),
+            reason: self.surroundings.reach.explain(host, reason),
             delay: self.now.until(*turn),
             waits_for: Some(WaitsFor::Host(host)),
         }
@@ -125,7 +126,7 @@ impl Context<'_> {
         let waited = began.map(|since| since.until(self.now)).unwrap_or_default();
         let delay = (waited / 2).clamp(SOONEST, LATEST);
         Outcome::Wait {
-            reason,
+            reason: self.surroundings.reach.explain(host, reason),
             delay,
             waits_for: Some(WaitsFor::Host(host)),
         }

@@ -10,6 +10,15 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_000_000 + seconds * 1_000)
 }
 
+/// Somebody has been looking since the beginning, and there was a server.
+fn watch(now: i64) -> Watch {
+    Watch {
+        began: at(0),
+        served: Some(at(0)),
+        now: at(now),
+    }
+}
+
 fn gone(seconds: i64) -> Option<Loss> {
     Some(Loss::Connection(at(seconds)))
 }
@@ -40,7 +49,7 @@ fn what_is_lost_with_the_defaults_leaves_time_to_run_it_elsewhere_within_30_s() 
 #[test]
 fn a_host_is_reconnecting_soon_and_given_up_later() {
     let patience = Patience::default();
-    let look = |state, now| look(state, gone(0), false, at(now), &patience);
+    let look = |state, now| look(state, gone(0), false, watch(now), &patience);
     for state in [State::Active, State::Inactive] {
         assert_eq!(look(state, 1), Verdict::Stay);
         assert_eq!(look(state, 3), Verdict::Move(State::Reconnecting));
@@ -57,7 +66,7 @@ fn a_host_is_reconnecting_soon_and_given_up_later() {
 fn agents_of_a_server_that_ended_have_time_to_come_back_through_another() {
     let patience = Patience::default();
     let lost = Some(Loss::Server(at(0)));
-    let look = |now| look(State::Active, lost, false, at(now), &patience);
+    let look = |now| look(State::Active, lost, false, watch(now), &patience);
     assert_eq!(look(4), Verdict::Stay);
     assert_eq!(look(5), Verdict::Move(State::Reconnecting));
 }
@@ -65,7 +74,7 @@ fn agents_of_a_server_that_ended_have_time_to_come_back_through_another() {
 #[test]
 fn a_host_that_is_back_in_time_is_active_at_once_and_a_late_one_by_a_process() {
     let patience = Patience::default();
-    let look = |state, is_at_work| look(state, None, is_at_work, at(0), &patience);
+    let look = |state, is_at_work| look(state, None, is_at_work, watch(0), &patience);
     let active = Verdict::Move(State::Active);
     assert_eq!(look(State::Reconnecting, false), active);
     assert_eq!(look(State::Reconnecting, true), Verdict::Stay);
@@ -89,7 +98,7 @@ fn what_is_in_hand_is_left_alone() {
                 | State::Disconnected
         );
         for lost in [None, gone(0), Some(Loss::Server(at(0)))] {
-            let verdict = look(*state, lost, false, at(1_000), &patience);
+            let verdict = look(*state, lost, false, watch(1_000), &patience);
             assert!(is_concerned || verdict == Verdict::Stay, "{state}");
         }
     }
@@ -100,21 +109,53 @@ fn server(number: u128) -> ServerId {
 }
 
 #[test]
+fn nobody_is_given_up_who_had_nobody_to_come_back_to() {
+    let patience = Patience::default();
+    let lost = Some(Loss::Server(at(-1_000)));
+    let look = |state, served, now| {
+        let watch = Watch {
+            served,
+            ..watch(now)
+        };
+        look(state, lost, false, watch, &patience)
+    };
+    assert_eq!(look(State::Active, None, 4), Verdict::Stay);
+    let reconnecting = Verdict::Move(State::Reconnecting);
+    assert_eq!(look(State::Active, None, 5), reconnecting);
+    assert_eq!(look(State::Reconnecting, None, 500), Verdict::Stay);
+    let since = Some(at(500));
+    assert_eq!(look(State::Reconnecting, since, 519), Verdict::Stay);
+    let given_up = Verdict::Ask(Request::Disconnect);
+    assert_eq!(look(State::Reconnecting, since, 520), given_up);
+}
+
+#[test]
 fn a_server_whose_count_stands_still_is_dead_and_one_whose_count_grows_is_not() {
     let mut vigil = Vigil::default();
     for now in 0..5 {
-        assert!(vigil.look([(server(1), 7), (server(2), now)], at(now)).is_empty());
+        let servers = [(server(1), 7), (server(2), now)];
+        let (dead, watch) = vigil.look(servers, at(now));
+        assert!(dead.is_empty());
+        assert_eq!(watch.began, at(0));
+        assert_eq!(watch.served, (now > 0).then_some(at(1)));
     }
-    let dead = vigil.look([(server(1), 7), (server(2), 5)], at(5));
+    let (dead, _) = vigil.look([(server(1), 7), (server(2), 5)], at(5));
     assert_eq!(dead, [(server(1), 7)]);
+    // The last one stops, too.
+    for now in 6..10 {
+        assert!(vigil.look([(server(2), 5)], at(now)).1.served.is_some());
+    }
+    let (dead, watch) = vigil.look([(server(2), 5)], at(10));
+    assert_eq!(dead, [(server(2), 5)]);
+    assert_eq!(watch.served, None);
 }
 
 #[test]
 fn who_could_not_look_buries_nobody() {
     let mut vigil = Vigil::default();
-    assert!(vigil.look([(server(1), 7)], at(0)).is_empty());
-    assert!(vigil.look([(server(1), 7)], at(100)).is_empty());
-    assert!(vigil.look([(server(1), 7)], at(102)).is_empty());
     // Nor does one whose clock was set back.
-    assert!(vigil.look([(server(1), 7)], at(1)).is_empty());
+    for now in [0, 100, 102, 1] {
+        let (dead, _) = vigil.look([(server(1), 7)], at(now));
+        assert!(dead.is_empty());
+    }
 }

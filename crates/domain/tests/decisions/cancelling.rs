@@ -59,7 +59,7 @@ proptest! {
         let was_left_alone =
             (process.started.is_none() || has_no_steps) && !process.origin.is_transitional();
         if was_left_alone {
-            prop_assert_eq!(settled.state, process.origin);
+            prop_assert_eq!(settled.state, resource.details.settled(process.origin));
             prop_assert_eq!(&settled.details, &resource.details);
         }
         if !was_left_alone {

@@ -233,6 +233,7 @@ pub(crate) fn details(resource_type: ResourceType, start: bool) -> Details {
         ResourceType::Host => Details::Host {
             spec: HostSpec {
                 agent_id: resource_id(4),
+                deactivated: false,
             },
             status: Box::new(HostStatus::default()),
         },

@@ -49,6 +49,7 @@ mod intents;
 mod lists;
 mod logins;
 mod outages;
+mod presence;
 mod quotas;
 mod reading;
 mod registration;

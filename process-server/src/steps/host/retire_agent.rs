@@ -23,6 +23,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         .retire(context.resource.id)
         .await;
     store.forget_room(context.resource.id).await?;
+    store.forget_presence(context.resource.id).await?;
     if remove_row(context, spec.agent_id).await? {
         return Ok(Outcome::done());
     }
