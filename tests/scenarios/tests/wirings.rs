@@ -35,6 +35,7 @@ in_both_wirings! {
     refusals on Simulated,
     intents on Simulated,
     placement on Simulated,
+    hosts on Simulated,
     processes on Simulated,
     tokens on Simulated,
     accounts on Simulated,

@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod command_line;
 pub mod conditional_requests;
 pub mod failures;
+pub mod hosts;
 pub mod idempotency;
 pub mod intents;
 pub mod lifecycle;

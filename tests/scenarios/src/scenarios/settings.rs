@@ -33,7 +33,7 @@ pub(super) async fn put(drover: &Drover, name: &str, value: Value) -> Result<Rep
 
 async fn every_setting_says_what_it_may_be(drover: &Drover) -> Result<()> {
     let settings = drover.api.list("/v1/settings").await?;
-    ensure!(settings.len() == 8, "there are {}", settings.len());
+    ensure!(settings.len() == 10, "there are {}", settings.len());
     for setting in settings {
         for field in ["name", "unit", "description"] {
             let text = setting[field].as_str().unwrap_or_default();

@@ -6,6 +6,7 @@
     reason = "all of this is a test, and how long it took is part of its output"
 )]
 
+mod agent_servers;
 mod agents;
 mod database;
 mod losses;
