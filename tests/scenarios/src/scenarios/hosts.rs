@@ -34,6 +34,14 @@ async fn hurry(drover: &Drover) -> Result<()> {
     Ok(())
 }
 
+/// Asks a host for an action that it offers.
+async fn act(drover: &Drover, host: &Value, action: &str) -> Result<()> {
+    let link = host["actions"][action].as_str();
+    let link = link.with_context(|| format!("no action {action}: {host}"))?;
+    let asked = drover.api.post(link, &json!({})).await?;
+    asked.expect(202).map(drop)
+}
+
 /// The one host of a fleet.
 async fn host_of(drover: &Drover, name: &str) -> Result<Value> {
     let path = format!("/v1/hosts?name={name}-0001");
@@ -68,7 +76,10 @@ async fn a_host_whose_agent_dies_is_given_up_and_comes_back_with_its_work(
     until("the stop says why it waits", SOON, || async {
         let process = drover.api.get(process).await?.expect(200)?;
         let message = process["message"].as_str().unwrap_or_default();
-        ensure!(message.contains("the host is disconnected"), "it says `{message}`");
+        ensure!(
+            message.contains("the host is disconnected"),
+            "it says `{message}`"
+        );
         Ok(())
     })
     .await?;
@@ -83,12 +94,7 @@ async fn a_host_whose_agent_dies_is_given_up_and_comes_back_with_its_work(
 async fn a_host_that_a_person_deactivated_comes_back_inactive(drover: &Drover) -> Result<()> {
     let mut fleet = Fleet::start(drover, "idle", 1, &[]).await?;
     let host = until_it_is(drover, "idle", "active", SOON).await?;
-    let action = |host: &Value, name: &str| {
-        let action = host["actions"][name].as_str().map(str::to_owned);
-        action.with_context(|| format!("no action {name}: {host}"))
-    };
-    let asked = drover.api.post(&action(&host, "deactivate")?, &json!({}));
-    asked.await?.expect(202)?;
+    act(drover, &host, "deactivate").await?;
     until_it_is(drover, "idle", "inactive", SOON).await?;
     fleet.process.kill_hard()?;
     until_it_is(drover, "idle", "reconnecting", SOON).await?;
@@ -100,8 +106,7 @@ async fn a_host_that_a_person_deactivated_comes_back_inactive(drover: &Drover) -
     until_it_is(drover, "idle", "disconnected", GIVEN_UP_WITHIN).await?;
     fleet.process.start_again()?;
     let host = until_it_is(drover, "idle", "inactive", SOON).await?;
-    let asked = drover.api.post(&action(&host, "activate")?, &json!({}));
-    asked.await?.expect(202)?;
+    act(drover, &host, "activate").await?;
     let host = until_it_is(drover, "idle", "active", SOON).await?;
     ensure!(host["deactivated"] == false, "{host}");
     Ok(())
