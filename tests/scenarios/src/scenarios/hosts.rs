@@ -16,7 +16,7 @@ const GIVEN_UP_WITHIN: Duration = Duration::from_secs(30);
 
 /// All facts of this theme. They need simulated containers.
 pub async fn hold(drover: &Drover) {
-    hurry(drover).await.expect("settings that can be set");
+    facts![drover; hurry].hold().await;
     facts![
         drover;
         a_host_whose_agent_dies_is_given_up_and_comes_back_with_its_work,
