@@ -134,7 +134,7 @@ impl Drop for Present<'_> {
 }
 
 async fn tell_connected(shared: &Shared, identity: Identity) -> Result<Option<i64>, StoreError> {
-    let Identity { agent, host } = identity;
+    let Identity { agent, host, .. } = identity;
     let news = News::Connected {
         agent,
         server: shared.id,

@@ -73,7 +73,10 @@ impl Sessions {
     /// Ends every session.
     pub(crate) fn end_all(&self) {
         let books = self.books();
-        books.by_agent.values().for_each(|(_, token)| token.cancel());
+        books
+            .by_agent
+            .values()
+            .for_each(|(_, token)| token.cancel());
     }
 
     /// The door of a plain session, if that session is held here.
