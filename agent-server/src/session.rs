@@ -74,7 +74,9 @@ pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, place: Place, l
             }
             ended.farewell()
         }
-        () = place.replaced.cancelled() => Some(Farewell::away("the connection is given up")),
+        () = place.replaced.cancelled() => {
+            Some(Farewell::away("a newer connection took the place of this one"))
+        }
         () = shared.shutdown.cancelled() => Some(Farewell::away("the agent server is stopping")),
     };
     if let Some(farewell) = farewell {
