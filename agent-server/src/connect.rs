@@ -15,7 +15,6 @@ use drover_domain::resource::Details;
 use drover_domain::{ResourceId, ResourceType};
 use drover_proto::plain::LINES;
 use drover_store::{CredentialKind, Presented};
-use uuid::Uuid;
 
 use crate::link::{FRAME_LIMIT, plain};
 use crate::problem::Problem;
@@ -31,7 +30,7 @@ pub(crate) struct Identity {
     pub(crate) agent: ResourceId,
     pub(crate) host: ResourceId,
     /// The credential that was shown.
-    pub(crate) credential: Uuid,
+    pub(crate) credential: Presented,
 }
 
 pub(crate) async fn connect(
@@ -69,10 +68,9 @@ fn by_lines(
     if !takes_lines(headers) {
         return Err(Problem::NotAcceptable);
     }
-    let credential = presented(headers)?;
     let opened = plain::open(shared.silence(), &shared.meter);
     let place = shared.sessions.enter(identity.agent);
-    place.open_door(credential, opened.posts);
+    place.open_door(identity.credential, opened.posts);
     let tasks = shared.tasks.clone();
     tasks.spawn(async move { session::run(shared, identity, place, opened.link).await });
     let headers = [
@@ -121,7 +119,7 @@ pub(crate) async fn identify(shared: &Shared, presented: &Presented) -> Result<I
         Some(Details::Agent { spec, .. }) => Ok(Identity {
             agent,
             host: spec.host_id,
-            credential: presented.id(),
+            credential: *presented,
         }),
         _ => Err(unknown),
     }

@@ -64,6 +64,9 @@ pub struct Options {
     pub heartbeat: Option<Duration>,
     /// How long to wait for a process server to settle a report.
     pub report_timeout: Duration,
+    /// How often the credential of a connected agent is looked at, about: one that was revoked
+    /// ends its connection within so long. Each look is a row, read together with others.
+    pub credential_check: Duration,
     /// The certificate that agents are shown; plain HTTP if absent.
     pub tls: Option<Tls>,
     /// What agents may make the server hold.
@@ -75,6 +78,7 @@ impl Default for Options {
         Self {
             heartbeat: None,
             report_timeout: Duration::from_secs(20),
+            credential_check: Duration::from_secs(30),
             tls: None,
             limits: Limits {
                 connections: CONNECTIONS,

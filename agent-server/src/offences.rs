@@ -91,7 +91,7 @@ impl Offences {
             id: fresh::audit_id(at),
             at,
             account: None,
-            credential: Some(identity.credential),
+            credential: Some(identity.credential.id()),
             from: None,
             method: "AGENT".to_owned(),
             path: drover_proto::registration::EVENTS_PATH.to_owned(),

@@ -21,6 +21,7 @@ use drover_proto::v1::{
     envelope, reply, server_frame,
 };
 use drover_proto::{decode_payload, name};
+use drover_store::CredentialKind;
 use prost::Message;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -77,11 +78,34 @@ pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, place: Place, l
         () = place.replaced.cancelled() => {
             Some(Farewell::away("a newer connection took the place of this one"))
         }
+        () = revoked(&shared, &identity) => {
+            Some(Farewell::refused("the credential is not valid any more"))
+        }
         () = shared.shutdown.cancelled() => Some(Farewell::away("the agent server is stopping")),
     };
     if let Some(farewell) = farewell {
         tracing::debug!(%agent, %host, ?farewell, "agent let go");
         session.sender.close(farewell).await;
+    }
+}
+
+/// Ends when the credential of an agent is not valid any more. Whoever revoked it, and however, need
+/// tell nobody.
+async fn revoked(shared: &Shared, identity: &Identity) {
+    loop {
+        let pause = shared.options.credential_check;
+        let pause = pause.mul_f64(0.75 + rand::random::<f64>() / 4.0);
+        tokio::time::sleep(pause).await;
+        let verified = shared.store.verify(
+            CredentialKind::Agent,
+            &identity.credential,
+            shared.clock.now(),
+        );
+        match verified.await {
+            Ok(None) => return,
+            Ok(Some(_)) => {}
+            Err(error) => tracing::debug!(%error, "a credential could not be looked at"),
+        }
     }
 }
 

@@ -58,6 +58,14 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
+    /// The agent may not be connected any more.
+    pub(crate) const fn refused(reason: &'static str) -> Self {
+        Self {
+            code: close_code::POLICY,
+            reason,
+        }
+    }
+
     /// The server wants the connection no more; the agent comes back.
     pub(crate) const fn away(reason: &'static str) -> Self {
         Self {

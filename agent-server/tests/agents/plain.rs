@@ -106,6 +106,22 @@ async fn what_cannot_be_read_is_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test]
+async fn a_credential_that_is_revoked_ends_its_connection() {
+    let world = World::begin(Duration::from_secs(5)).await;
+    let (agent, other) = (world.agent().await, world.agent().await);
+    let mut lines = world.lines(&agent).await;
+    let mut socket = world.socket(&other).await;
+    world.store.revoke(agent.id).await.unwrap();
+    world.store.revoke(other.id).await.unwrap();
+    let farewell = lines.next().await;
+    let reason = farewell["farewell"]["reason"].as_str().unwrap();
+    assert!(reason.contains("not valid"), "{reason}");
+    assert_eq!(socket.end().await.unwrap().0, 1_008);
+    let (status, _) = world.post(&agent, &lines.session, "[]").await;
+    assert_eq!(status, 401);
+}
+
+#[tokio::test]
 async fn a_connection_in_either_form_takes_the_place_of_an_older_one() {
     let world = World::begin(Duration::from_secs(5)).await;
     let agent = world.agent().await;

@@ -30,6 +30,9 @@ use uuid::Uuid;
 /// Whatever is waited for comes within this time, or the test fails.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
+/// How often credentials are looked at.
+const CHECK: Duration = Duration::from_millis(500);
+
 /// A running agent server.
 pub(crate) struct World {
     pub(crate) address: String,
@@ -84,6 +87,7 @@ impl World {
         let options = Options {
             heartbeat: Some(heartbeat),
             tls,
+            credential_check: CHECK,
             ..Options::default()
         };
         let shutdown = CancellationToken::new();

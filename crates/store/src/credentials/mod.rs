@@ -82,10 +82,16 @@ impl fmt::Debug for Issued {
 
 /// A credential as somebody shows it: of the right form, not yet checked. Two are equal if the same
 /// was shown.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Presented {
     id: Uuid,
     hash: [u8; 32],
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Presented({})", self.id)
+    }
 }
 
 impl Presented {
