@@ -102,7 +102,7 @@ fn intents(registration: &Registration, now: Timestamp) -> Result<(Intent, Inten
         },
         status: Box::new(HostStatus {
             facts: registration.facts.clone(),
-            error: None,
+            ..HostStatus::default()
         }),
     };
     let name = || registration.name.clone();

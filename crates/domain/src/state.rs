@@ -69,6 +69,10 @@ states! {
     Inactive = "inactive",
     /// Lost for the moment.
     Reconnecting = "reconnecting",
+    /// Brought up on another host.
+    Replacing = "replacing",
+    /// Being emptied: what it runs is brought up elsewhere.
+    Evacuating = "evacuating",
     /// Given up: what may run elsewhere is brought up there.
     Disconnecting = "disconnecting",
     /// Lost.
@@ -92,6 +96,8 @@ impl State {
                 | Self::Deactivating
                 | Self::Reconnecting
                 | Self::Disconnecting
+                | Self::Replacing
+                | Self::Evacuating
         )
     }
 }

@@ -86,6 +86,8 @@ pub(crate) async fn run(
         Step::RefuseWhileOccupied => host::refuse_while_occupied::run(context).await,
         Step::RetireAgent => host::retire_agent::run(context).await,
         Step::StopOccupants => host::stop_occupants::run(context).await,
+        Step::PlaceElsewhere => container::place_elsewhere::run(context).await,
+        Step::ReplaceOccupants => host::replace_occupants::run(context).await,
         Step::RefuseStrays => host::refuse_strays::run(context).await,
         Step::Unplace => Ok(container::unplace::run()),
     }

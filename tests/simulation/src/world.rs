@@ -183,7 +183,10 @@ async fn add_host(kernel: &Kernel, store: &Store, id: ResourceId) -> anyhow::Res
             agent_id: id,
             deactivated: false,
         },
-        status: Box::new(HostStatus { facts, error: None }),
+        status: Box::new(HostStatus {
+            facts,
+            ..HostStatus::default()
+        }),
     };
     let host = Resource::new(id, label, State::Active, details, kernel.now());
     store.insert(&host, Attached::nothing()).await?;

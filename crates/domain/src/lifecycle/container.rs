@@ -8,9 +8,15 @@
 //!  any settled state, or any at all by force -> removing -> removed -> purging -> purged
 //! ```
 //!
+//! A container whose host is lost or evacuated is replaced, if its policy says so: another host is chosen
+//! and reserved on, and the container is made there. Before it is started there, it is stopped where it was,
+//! unless that host was given up; `formerHostId` says where that is until then.
+//!
 //! A create is atomic: one that fails takes away what it made and gives back what it reserved. A
 //! start places and creates the container if that has not been done, or has been undone, so that a
 //! container in `error` can be started whatever it was that failed. What gives room back is urgent.
+
+use std::time::Duration;
 
 use super::{Lifecycle, Policy, ProcessDefinition, Report, ReportDefinition, Request, Step};
 use crate::process::Priority;
@@ -45,7 +51,12 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
         },
         ProcessDefinition {
             request: Request::Stop,
-            from: &[State::Starting, State::Running, State::Restarting],
+            from: &[
+                State::Starting,
+                State::Running,
+                State::Restarting,
+                State::Replacing,
+            ],
             may_be_forced: false,
             via: State::Stopping,
             done: State::Stopped,
@@ -64,6 +75,21 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             is_atomic: false,
             policy: Policy::USUAL,
             is_action: true,
+        },
+        ProcessDefinition {
+            request: Request::Replace,
+            from: &[State::Starting, State::Running, State::Restarting],
+            may_be_forced: false,
+            via: State::Replacing,
+            done: State::Running,
+            steps: &[Step::PlaceElsewhere, Step::CreateOnHost, Step::StartOnHost],
+            is_atomic: false,
+            // Nobody has asked for it: it waits for room as long as it takes.
+            policy: Policy {
+                deadline: Duration::from_secs(24 * 60 * 60),
+                ..Policy::URGENT
+            },
+            is_action: false,
         },
         ProcessDefinition {
             request: Request::Remove,

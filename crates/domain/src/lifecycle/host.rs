@@ -11,6 +11,9 @@
 //! stopped first, as far as it can be reached, each container by a process of its own that is a
 //! child of the removal.
 //!
+//! A host that is evacuated takes no new work either, and what it runs is brought up elsewhere, one after
+//! the other, each container by a process of its own. What may not, or cannot, stays, and the host says so.
+//!
 //! Whether its agent is connected is seen, not asked: [`liveness`](crate::liveness) says when. A short
 //! loss is written as it is seen. A host that is given up, and one that is back after it was, have a
 //! process: what lived on it may live elsewhere by now, and must be gone from it before it is active.
@@ -72,12 +75,23 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             is_action: true,
         },
         ProcessDefinition {
+            request: Request::Evacuate,
+            from: &[State::Active, State::Inactive],
+            may_be_forced: false,
+            via: State::Evacuating,
+            done: State::Inactive,
+            steps: &[Step::ReplaceOccupants],
+            is_atomic: false,
+            policy: PATIENT,
+            is_action: true,
+        },
+        ProcessDefinition {
             request: Request::Disconnect,
             from: &[State::Reconnecting],
             may_be_forced: false,
             via: State::Disconnecting,
             done: State::Disconnected,
-            steps: &[],
+            steps: &[Step::ReplaceOccupants],
             is_atomic: false,
             policy: PATIENT,
             is_action: false,

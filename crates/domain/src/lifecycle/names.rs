@@ -70,6 +70,10 @@ names! {
         Activate = "activate",
         /// Take it out of use.
         Deactivate = "deactivate",
+        /// Bring it up on another host.
+        Replace = "replace",
+        /// Take it out of use, and bring up elsewhere what it runs.
+        Evacuate = "evacuate",
         /// Give it up, since nothing is heard of it.
         Disconnect = "disconnect",
         /// Take it back that was given up.
@@ -104,6 +108,10 @@ names! {
         StopOccupants = "stop-occupants",
         /// Give up the host that was chosen and what was reserved on it.
         Unplace = "unplace",
+        /// Choose another host, and reserve there what the container asks for.
+        PlaceElsewhere = "place-elsewhere",
+        /// Bring up elsewhere what a host runs.
+        ReplaceOccupants = "replace-occupants",
         /// Make sure that a host has nothing that lives elsewhere.
         RefuseStrays = "refuse-strays",
     }
@@ -126,6 +134,8 @@ impl Step {
             | Self::RetireAgent
             | Self::StopOccupants
             | Self::Unplace
+            | Self::PlaceElsewhere
+            | Self::ReplaceOccupants
             | Self::RefuseStrays => None,
         }
     }

@@ -161,6 +161,9 @@ pub struct ContainerStatus {
     /// Its address on its first network.
     #[serde(default)]
     pub address: Option<String>,
+    /// The host on which it was and may still be, while it is brought up on another one.
+    #[serde(default)]
+    pub former_host_id: Option<ResourceId>,
     /// Why the last intent failed, in words for a person.
     #[serde(default)]
     pub error: Option<String>,

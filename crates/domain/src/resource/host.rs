@@ -24,6 +24,9 @@ pub struct HostStatus {
     /// What its agent told about it.
     #[serde(default)]
     pub facts: HostFacts,
+    /// What stayed when the host was last evacuated, and why; none if nothing did.
+    #[serde(default)]
+    pub left_behind: Option<String>,
     /// Why the last intent failed, in words for a person.
     #[serde(default)]
     pub error: Option<String>,

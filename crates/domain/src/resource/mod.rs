@@ -30,7 +30,7 @@ pub use container::{
 };
 pub use host::{Capacity, HostFacts, HostSpec, HostStatus};
 pub use limits::{DESCRIPTION_LIMIT, labels_schema, metadata_schema, name_schema};
-pub use placement::{Affinity, ContainerPlacement, Neighbours, Strategy};
+pub use placement::{Affinity, ContainerPlacement, Neighbours, OnHostLoss, Strategy};
 pub use project::{ProjectSpec, Quota};
 pub use registration_token::{RegistrationTokenSpec, RegistrationTokenStatus};
 pub use validation::{
@@ -292,7 +292,7 @@ impl Details {
     pub fn ask(&mut self, request: Request) {
         if let Self::Host { spec, .. } = self {
             match request {
-                Request::Deactivate => spec.deactivated = true,
+                Request::Deactivate | Request::Evacuate => spec.deactivated = true,
                 Request::Activate => spec.deactivated = false,
                 _ => {}
             }

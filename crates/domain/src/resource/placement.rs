@@ -51,6 +51,20 @@ pub struct ContainerPlacement {
     /// Which host is best among those that meet the most of the wishes.
     #[serde(default)]
     pub strategy: Strategy,
+    /// What becomes of it when its host is lost or evacuated.
+    #[serde(default)]
+    pub on_host_loss: OnHostLoss,
+}
+
+/// What becomes of a container whose host is lost or evacuated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnHostLoss {
+    /// It waits for its host, and stays there.
+    #[default]
+    Wait,
+    /// It is brought up on another host, without what it has written.
+    Replace,
 }
 
 /// Which host is best among those that meet the most wishes.

@@ -1,7 +1,9 @@
 //! The steps of containers.
 
 pub(crate) mod create_on_host;
+mod former;
 pub(crate) mod place;
+pub(crate) mod place_elsewhere;
 pub(crate) mod release;
 pub(crate) mod remove_from_host;
 pub(crate) mod start_on_host;

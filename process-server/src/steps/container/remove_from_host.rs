@@ -9,6 +9,7 @@ use drover_proto::v1::RemoveContainer;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
+use super::former;
 use crate::agents::Answer;
 use crate::steps::{Context, StepError};
 
@@ -18,6 +19,9 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     };
     if context.is_gone(id).await? {
         return Ok(super::gone(context.resource));
+    }
+    if let Some(waits) = former::leave(context).await? {
+        return Ok(waits);
     }
     let action = Action::RemoveContainer(RemoveContainer {});
     match context

@@ -5,6 +5,7 @@ use drover_proto::v1::StartContainer;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
+use super::former;
 use crate::agents::Answer;
 use crate::steps::{Context, StepError};
 
@@ -15,6 +16,9 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     let Some(host) = context.resource.host else {
         return Ok(Outcome::Fail(Failure::new("the container has no host")));
     };
+    if let Some(waits) = former::leave(context).await? {
+        return Ok(waits);
+    }
     let agents = &context.surroundings.agents;
     let start = Action::StartContainer(StartContainer {});
     let mut answer = agents
@@ -31,7 +35,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         }
     }
     match answer {
-        Answer::Container(seen) => super::seen(context.resource, &seen),
+        Answer::Container(seen) => super::seen(&former::forget(context.resource), &seen),
         other => context.otherwise_unless_gone(host, other).await,
     }
 }

@@ -9,6 +9,7 @@ use drover_proto::v1::StopContainer;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
+use super::former;
 use crate::agents::Answer;
 use crate::steps::{Context, StepError};
 
@@ -21,6 +22,9 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     };
     if context.is_gone(host).await? {
         return Ok(super::gone(context.resource));
+    }
+    if let Some(waits) = former::leave(context).await? {
+        return Ok(waits);
     }
     let grace_millis = u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX);
     let action = Action::StopContainer(StopContainer { grace_millis });
