@@ -19,21 +19,17 @@
 //!
 //! # When
 //!
-//! All times are counted from the moment at which the agent was last heard:
+//! All times are counted from the moment at which the agent was last heard: after three heartbeats its
+//! server lets it go, and after [`Patience::disconnected`] the host is given up.
 //!
-//! ```text
-//!   0          heartbeat                silence      alone          disconnected
-//!   last heard |                        |            |              |
-//!   -----------+----------+---------+---+------------+--------------+---->
-//!              due        due       due the server   the agent      what may be replaced
-//!                                       lets it go   stops what     is replaced
-//!                                                    is replaced
-//! ```
+//! # What is promised of containers that are replaced
 //!
-//! The agent counts from when it last heard its server, which is no more than a heartbeat later than when
-//! the server last heard it, if the network between them broke. So it stops what may run elsewhere by
-//! then a [`MARGIN`] before anybody else starts it. That is a promise of an agent that runs: one that was
-//! killed while its containers go on stops nothing, and these run until its next inventory.
+//! A container whose policy is to be replaced is brought up elsewhere only once its host is given up, nobody
+//! on the bus holds its agent, and its new host and fence are written. From then on nothing that was sent
+//! to the old host under an older fence is obeyed there. What ran there goes on until the agent is back:
+//! before its host is active again it is taken away there, and whoever starts the container elsewhere stops
+//! it first wherever it can be reached. So two may run at the same time for as long as a host lives on, cut
+//! off from every agent server; for as long as it is dead, one does.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,8 +40,6 @@ use crate::{ResourceType, ServerId, State, Timestamp};
 
 /// Whoever is silent for so many heartbeats is taken for dead, by either side.
 pub const SILENT_HEARTBEATS: u32 = 3;
-/// What an agent has for stopping what runs elsewhere next, and what clocks may be apart.
-pub const MARGIN: Duration = Duration::from_secs(3);
 /// An agent whose connection broke is back within this time if nothing is wrong with it.
 const BLINK: Duration = Duration::from_secs(3);
 /// The agents of a server that ended are back within this time, from when its end was found.
@@ -62,8 +56,6 @@ pub struct Patience {
     pub heartbeat: Duration,
     /// Whoever is not heard for so long is gone.
     pub silence: Duration,
-    /// An agent that heard no server for so long stops what may be replaced.
-    pub alone: Duration,
     /// A host that was not heard for so long is given up.
     pub disconnected: Duration,
 }
@@ -77,12 +69,12 @@ impl Patience {
         };
         let heartbeat = seconds(values.agent_heartbeat_seconds, 3);
         let silence = heartbeat * SILENT_HEARTBEATS;
-        let least = silence + Duration::from_secs(1) + heartbeat + MARGIN;
+        // Time to come back for an agent that was found to be silent.
+        let least = silence + heartbeat + BLINK;
         let disconnected = seconds(values.host_reconnect_seconds, 20).max(least);
         Self {
             heartbeat,
             silence,
-            alone: disconnected - heartbeat - MARGIN,
             disconnected,
         }
     }

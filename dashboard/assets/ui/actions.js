@@ -13,6 +13,7 @@ const LABELS = {
   restart: "Restart",
   activate: "Activate",
   deactivate: "Deactivate",
+  evacuate: "Evacuate",
   remove: "Remove",
   purge: "Purge",
 };

@@ -47,7 +47,12 @@ async fn compare(peace: &Life, misfortunes: impl Iterator<Item = Misfortune>) {
 }
 
 /// What is asked for because of what is seen.
-const SEEN: [Request; 2] = [Request::Disconnect, Request::Reconnect];
+const SEEN: [Request; 4] = [
+    Request::Disconnect,
+    Request::Reconnect,
+    Request::Replace,
+    Request::Evacuate,
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_life_takes_every_lifecycle_through_every_process_it_has() {

@@ -24,7 +24,7 @@ fn gone(seconds: i64) -> Option<Loss> {
 }
 
 #[test]
-fn an_agent_stops_what_is_replaced_before_anybody_replaces_it() {
+fn an_agent_that_was_found_to_be_silent_has_time_to_come_back() {
     for heartbeat in 1..=60 {
         for reconnect in [5, 20, 60, 86_400] {
             let patience = Patience::of(&Values {
@@ -32,10 +32,8 @@ fn an_agent_stops_what_is_replaced_before_anybody_replaces_it() {
                 host_reconnect_seconds: Some(reconnect),
                 ..Values::default()
             });
-            let latest_stop = patience.heartbeat + patience.alone + MARGIN;
-            assert!(latest_stop <= patience.disconnected, "{patience:?}");
-            // It has tried to come back by then.
-            assert!(patience.alone > patience.silence, "{patience:?}");
+            let left = patience.disconnected - patience.silence;
+            assert!(left >= patience.heartbeat + SECOND * 3, "{patience:?}");
         }
     }
 }
@@ -43,7 +41,7 @@ fn an_agent_stops_what_is_replaced_before_anybody_replaces_it() {
 #[test]
 fn what_is_lost_with_the_defaults_leaves_time_to_run_it_elsewhere_within_30_s() {
     let patience = Patience::default();
-    assert!(patience.disconnected + patience.heartbeat + SECOND <= SECOND * 24);
+    assert!(patience.disconnected + SECOND * 2 <= SECOND * 24);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limits;
 use super::placement::ContainerPlacement;
 use super::validation::{self, Invalid};
+use crate::ResourceId;
 
 /// What was asked of a container. Unknown fields are refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

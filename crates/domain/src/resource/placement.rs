@@ -63,7 +63,8 @@ pub enum OnHostLoss {
     /// It waits for its host, and stays there.
     #[default]
     Wait,
-    /// It is brought up on another host, without what it has written.
+    /// It is brought up on another host, without what it has written. A host that lives on while nobody can
+    /// reach it goes on running it until its agent is back.
     Replace,
 }
 

@@ -27,8 +27,7 @@ pub(super) async fn leave(context: Context<'_>) -> Result<Option<Outcome>, StepE
     let store = &context.surroundings.store;
     let host = store.resource(ResourceType::Host, former).await?;
     let is_given_up = host.is_none_or(|host| {
-        host.removed.is_some()
-            || matches!(host.state, State::Disconnecting | State::Disconnected)
+        host.removed.is_some() || matches!(host.state, State::Disconnecting | State::Disconnected)
     });
     let grace_millis = u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX);
     let stop = Action::StopContainer(StopContainer { grace_millis });

@@ -41,12 +41,17 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
             _ => {}
         }
     }
-    let demand = Demand::of(spec);
-    let host = match context.surroundings.hosts.place(&demand).await? {
+    let resource = context.resource;
+    let demand = Demand::of(spec, &resource.name, &resource.labels);
+    let placing = context.surroundings.hosts.place(resource.project, &demand);
+    let host = match placing.await? {
         Ok(host) if Some(host) == former => {
             // What is known of the hosts is from before it was lost.
             context.surroundings.hosts.forget();
-            return Ok(waits(context, "what is known of the hosts is too old".to_owned()));
+            return Ok(waits(
+                context,
+                "what is known of the hosts is too old".to_owned(),
+            ));
         }
         Ok(host) => host,
         Err(refusal) => return Ok(waits(context, refusal.to_string())),
@@ -64,6 +69,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         reservation: Some(ReservationChange::Take {
             host,
             amount: demand.amount,
+            apart: demand.strangers(),
             ports: demand.ports,
         }),
     })))
@@ -83,7 +89,10 @@ async fn refuse_while_there(
 ) -> Result<Option<Outcome>, StepError> {
     let mut order = context.order(host, "is-it-there");
     order.force = true;
-    let answer = context.surroundings.agents.send(order, Action::Ping(Ping {}));
+    let answer = context
+        .surroundings
+        .agents
+        .send(order, Action::Ping(Ping {}));
     Ok(match answer.await? {
         Answer::Absent(_) => None,
         Answer::Silence(reason) => Some(waits(

@@ -98,8 +98,9 @@ async fn reason_to_stay(
         return Ok(None);
     }
     // Nothing that runs is touched before there is room for it elsewhere.
-    let demand = Demand::of(spec);
-    let refused = context.surroundings.hosts.place(&demand).await?.err();
+    let demand = Demand::of(spec, &container.name, &container.labels);
+    let placing = context.surroundings.hosts.place(container.project, &demand);
+    let refused = placing.await?.err();
     Ok(refused.map(|refusal| refusal.to_string()))
 }
 

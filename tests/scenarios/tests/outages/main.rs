@@ -9,6 +9,7 @@
 mod agent_servers;
 mod agents;
 mod database;
+mod hosts;
 mod losses;
 mod process_servers;
 
