@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use crate::backoff::Backoff;
 use crate::connection::{Connection, End};
 use crate::executor::Executor;
+use crate::health::HealthChecks;
 use crate::identity::{Identity, StateFile, StateFileError};
 use crate::ledger::{Ledger, Limits};
 use crate::machine;
@@ -122,20 +123,24 @@ impl Agent {
         self.runtime.bind(identity.agent_id);
         let ledger = Ledger::new(Limits::default());
         let reports = Arc::new(Reports::new());
+        let health = HealthChecks::new(Arc::clone(&self.runtime));
         let watcher = Arc::new(Watcher::new(
             Arc::clone(&self.runtime),
             ledger.clone(),
             Arc::clone(&reports),
+            Arc::clone(&health),
         ));
         let watch = || {
             let watcher = Arc::clone(&watcher).run(shutdown.child_token());
             AbortOnDropHandle::new(tokio::spawn(watcher))
         };
         let mut watching = watch();
-        let executor = Executor::new(Arc::clone(&self.runtime), ledger, Arc::clone(&reports));
+        let runtime = Arc::clone(&self.runtime);
+        let executor = Executor::new(runtime, ledger, Arc::clone(&reports), health);
         let session = Session {
             executor: Arc::new(executor),
             reports,
+            runtime: Arc::clone(&self.runtime),
             connected: self.connected.clone(),
         };
         let mut connection = Connection::new(&self.options.servers, tls, &session);

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
+use crate::health::HealthChecks;
 use crate::ledger::{Admission, Ledger, Place, Ticket, Waiter};
 use crate::machine;
 use crate::reports::{Cause, Reports};
@@ -33,6 +34,7 @@ pub(crate) struct Executor {
     runtime: Arc<dyn Runtime>,
     ledger: Ledger,
     reports: Arc<Reports>,
+    health: Arc<HealthChecks>,
     permits: Semaphore,
     tasks: TaskTracker,
 }
@@ -48,11 +50,17 @@ struct Order {
 }
 
 impl Executor {
-    pub(crate) fn new(runtime: Arc<dyn Runtime>, ledger: Ledger, reports: Arc<Reports>) -> Self {
+    pub(crate) fn new(
+        runtime: Arc<dyn Runtime>,
+        ledger: Ledger,
+        reports: Arc<Reports>,
+        health: Arc<HealthChecks>,
+    ) -> Self {
         Self {
             runtime,
             ledger,
             reports,
+            health,
             permits: Semaphore::new(AT_A_TIME),
             tasks: TaskTracker::new(),
         }
@@ -114,7 +122,8 @@ impl Executor {
         if let Some(reply::Result::Container(seen)) = &reply.result {
             let cause = match order.action {
                 Action::StopContainer(_) | Action::RemoveContainer(_) => Cause::End,
-                _ => Cause::Other,
+                Action::CreateContainer(_) | Action::StartContainer(_) => Cause::Begin,
+                _ => Cause::Look,
             };
             self.reports.replied(order.resource.id, seen, cause);
         }
@@ -187,8 +196,11 @@ impl Executor {
         id: ResourceId,
         action: &Action,
     ) -> Result<SeenContainer, RuntimeError> {
-        match action {
-            Action::CreateContainer(wanted) => self.runtime.create(id, wanted).await,
+        let seen = match action {
+            Action::CreateContainer(wanted) => {
+                self.health.made(id, wanted);
+                self.runtime.create(id, wanted).await
+            }
             Action::StartContainer(_) => self.runtime.start(id).await,
             Action::StopContainer(stop) => {
                 let grace = Duration::from_millis(u64::from(stop.grace_millis));
@@ -198,7 +210,10 @@ impl Executor {
             Action::Ping(_) | Action::TakeInventory(_) | Action::InspectContainer(_) => {
                 self.runtime.inspect(id).await
             }
-        }
+        };
+        let mut seen = seen?;
+        self.health.look(id, &mut seen);
+        Ok(seen)
     }
 
     /// What the host is and what it runs.
@@ -212,9 +227,15 @@ impl Executor {
                 facts
             }
         };
+        let mut containers = self.runtime.list().await?;
+        for seen in &mut containers {
+            if let Ok(id) = seen.container_id.parse() {
+                self.health.look(id, seen);
+            }
+        }
         Ok(Inventory {
             facts: Some(facts.into()),
-            containers: self.runtime.list().await?,
+            containers,
         })
     }
 }

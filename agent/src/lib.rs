@@ -12,7 +12,7 @@
 //!            /         \
 //!     [executor]     [reports]   what happened without being asked for,
 //!     |        \         ^       told until somebody has dealt with it
-//!  [ledger]   [runtime] -+
+//!  [ledger]   [runtime] -+-- [health]   whether containers do their work
 //!  fences,     Docker or simulated
 //!  replies,
 //!  turns
@@ -31,6 +31,7 @@ mod backoff;
 mod connection;
 mod executor;
 mod generations;
+mod health;
 mod identity;
 pub mod launch;
 mod ledger;

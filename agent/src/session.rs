@@ -30,6 +30,7 @@ use tracing::{debug, info};
 
 use crate::executor::{Executor, frame};
 use crate::reports::Reports;
+use crate::runtime::Runtime;
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -64,6 +65,7 @@ pub(crate) enum SessionError {
 pub(crate) struct Session {
     pub(crate) executor: Arc<Executor>,
     pub(crate) reports: Arc<Reports>,
+    pub(crate) runtime: Arc<dyn Runtime>,
     /// Who wants to know is told of each connection and of its end.
     pub(crate) connected: watch::Sender<bool>,
 }
@@ -95,6 +97,7 @@ impl Session {
             ended = self.read(stream, &outgoing, heartbeat * 3) => ended,
             ended = write(sink, frames, heartbeat, shutdown) => ended,
             () = self.report(&outgoing) => Err(SessionError::Closed),
+            () = self.runtime.cut() => Err(SessionError::Closed),
         };
         self.connected.send_replace(false);
         ended

@@ -1,10 +1,11 @@
-//! Turns the runtime's events into observations.
+//! Turns the runtime's events, and changes of health, into observations.
 //!
-//! An event names a container; the watcher waits for that container's turn in the ledger, looks at
+//! Either names a container; the watcher waits for that container's turn in the ledger, looks at
 //! it, and tells the [`Reports`](crate::reports). However many events there are, at most one
-//! observation of a container waits at a time, and few are made at a time.
+//! observation of a container waits at a time, and few are made at a time. A start that a command was
+//! for is not looked at: its reply, which is known by the time of the turn, has told of it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drover_domain::{ResourceId, ResourceRef, ResourceType};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::health::HealthChecks;
 use crate::ledger::Ledger;
 use crate::reports::Reports;
 use crate::runtime::{Runtime, RuntimeEvent};
@@ -23,27 +25,43 @@ const AT_A_TIME: usize = 8;
 /// Observations that wait; beyond that, an inventory tells of all.
 const WAITING_LIMIT: usize = 4_096;
 
+/// Why a container is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// It ended, vanished, or is of other health.
+    Changed,
+    /// It was started.
+    Began,
+}
+
 /// See the module.
 pub(crate) struct Watcher {
     runtime: Arc<dyn Runtime>,
     ledger: Ledger,
     reports: Arc<Reports>,
-    waiting: Mutex<HashSet<ResourceId>>,
+    health: Arc<HealthChecks>,
+    waiting: Mutex<HashMap<ResourceId, Why>>,
     permits: Semaphore,
 }
 
 impl Watcher {
-    pub(crate) fn new(runtime: Arc<dyn Runtime>, ledger: Ledger, reports: Arc<Reports>) -> Self {
+    pub(crate) fn new(
+        runtime: Arc<dyn Runtime>,
+        ledger: Ledger,
+        reports: Arc<Reports>,
+        health: Arc<HealthChecks>,
+    ) -> Self {
         Self {
             runtime,
             ledger,
             reports,
+            health,
             waiting: Mutex::default(),
             permits: Semaphore::new(AT_A_TIME),
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, HashSet<ResourceId>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<ResourceId, Why>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -54,9 +72,16 @@ impl Watcher {
             let event = tokio::select! {
                 () = shutdown.cancelled() => return,
                 event = events.next() => event,
+                changed = self.health.changed() => {
+                    for id in changed {
+                        self.look_at(id, Why::Changed, &shutdown);
+                    }
+                    continue;
+                }
             };
             match event {
-                Some(RuntimeEvent::Ended(id)) => self.ended(id, &shutdown),
+                Some(RuntimeEvent::Ended(id)) => self.look_at(id, Why::Changed, &shutdown),
+                Some(RuntimeEvent::Began(id)) => self.look_at(id, Why::Began, &shutdown),
                 Some(RuntimeEvent::Gap) => self.reports.missed(Instant::now()),
                 None => {
                     warn!("the runtime tells of no more events");
@@ -66,9 +91,12 @@ impl Watcher {
         }
     }
 
-    fn ended(self: &Arc<Self>, id: ResourceId, shutdown: &CancellationToken) {
+    fn look_at(self: &Arc<Self>, id: ResourceId, why: Why, shutdown: &CancellationToken) {
         let mut waiting = self.waiting();
-        if waiting.contains(&id) {
+        if let Some(known) = waiting.get_mut(&id) {
+            if why == Why::Changed {
+                *known = why;
+            }
             return;
         }
         if waiting.len() >= WAITING_LIMIT {
@@ -76,7 +104,7 @@ impl Watcher {
             self.reports.missed(Instant::now());
             return;
         }
-        waiting.insert(id);
+        waiting.insert(id, why);
         drop(waiting);
         let watcher = Arc::clone(self);
         let shutdown = shutdown.clone();
@@ -96,11 +124,17 @@ impl Watcher {
         let turn = self.ledger.line_up(container).turn().await;
         let permit = self.permits.acquire().await;
         // From here on a further event asks for a further look.
-        self.waiting().remove(&id);
+        let is_sole_reason = self.waiting().remove(&id) == Some(Why::Began);
+        if is_sole_reason && self.reports.is_told_to_run(id) {
+            return;
+        }
         match self.runtime.inspect(id).await {
-            Ok(seen) => self.reports.observed(id, seen, Instant::now()),
+            Ok(mut seen) => {
+                self.health.look(id, &mut seen);
+                self.reports.observed(id, seen, Instant::now());
+            }
             Err(error) => {
-                debug!(container = %id, %error, "cannot look at a container that ended");
+                debug!(container = %id, %error, "cannot look at a container that has changed");
                 self.reports.missed(Instant::now());
             }
         }

@@ -17,7 +17,11 @@ use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOp
 use drover_agent::runtime::docker::{DEFAULT_HOST, DockerRuntime};
 use drover_agent::runtime::{Runtime, RuntimeError, RuntimeEvent};
 use drover_domain::ResourceId;
-use drover_proto::v1::{CreateContainer, Port, seen_container::State};
+use drover_domain::resource::Probe;
+use drover_proto::v1::{
+    CommandProbe, CreateContainer, HealthCheck, Port, SeenContainer, health_check,
+    seen_container::State,
+};
 use futures::StreamExt;
 use uuid::Uuid;
 
@@ -138,7 +142,12 @@ async fn each_action_done_twice_has_one_effect() {
         (State::Exited, Some(137))
     );
     assert_eq!(runtime.stop(id, Duration::ZERO).await.unwrap(), stopped);
-    assert_eq!(runtime.list().await.unwrap(), [stopped]);
+    // How long it ran is not told by a list.
+    let listed = SeenContainer {
+        ran_millis: None,
+        ..stopped
+    };
+    assert_eq!(runtime.list().await.unwrap(), [listed]);
 
     let removed = runtime.remove(id).await.unwrap();
     assert_eq!(removed.state(), State::Missing);
@@ -300,9 +309,15 @@ async fn a_container_that_ends_or_vanishes_is_seen_within_five_seconds() {
         .unwrap();
     bench.runtime.start(ends).await.unwrap();
     let event = tokio::time::timeout(soon, events.next()).await.unwrap();
+    assert_eq!(event, Some(RuntimeEvent::Began(ends)));
+    let event = tokio::time::timeout(soon, events.next()).await.unwrap();
     assert_eq!(event, Some(RuntimeEvent::Ended(ends)));
     let seen = bench.runtime.inspect(ends).await.unwrap();
     assert_eq!((seen.state(), seen.exit_code), (State::Exited, Some(3)));
+    assert!(
+        seen.ran_millis.is_some_and(|millis| millis < 5_000),
+        "{seen:?}"
+    );
 
     // Somebody removes it behind the agent's back.
     let options = RemoveContainerOptionsBuilder::new().force(true).build();
@@ -399,4 +414,49 @@ async fn an_engine_that_is_not_there_is_unavailable_and_may_come_later() {
         );
     }
     assert!(DockerRuntime::new("ssh://somewhere").is_err());
+}
+
+#[tokio::test]
+async fn a_health_check_is_kept_with_its_container_and_tried_inside_it() {
+    let Some(mut bench) = Bench::new().await else {
+        return;
+    };
+    let probe =
+        |command: &[&str]| Probe::Command(command.iter().map(|&text| text.into()).collect());
+    let check = HealthCheck {
+        probe: Some(health_check::Probe::Command(CommandProbe {
+            command: vec!["true".into()],
+        })),
+        interval_seconds: 3,
+        timeout_seconds: 1,
+        unhealthy_threshold: 2,
+        healthy_threshold: 1,
+        start_period_seconds: 0,
+    };
+    let id = bench.id();
+    let asked = CreateContainer {
+        health_check: Some(check.clone()),
+        ..sleeping()
+    };
+    bench.runtime.create(id, &asked).await.unwrap();
+    let kept = bench.runtime.health_check(id).await.unwrap();
+    assert_eq!(kept.map(|kept| HealthCheck::from(&kept)), Some(check));
+    let stopped = bench.runtime.probe(id, &probe(&["true"]), "").await;
+    assert!(stopped.is_err(), "it does not run");
+    let running = bench.runtime.start(id).await.unwrap();
+    let address = running.address.as_str();
+    let good = bench.runtime.probe(id, &probe(&["true"]), address).await;
+    assert_eq!(good, Ok(()));
+    let bad = probe(&["sh", "-c", "echo too hot; exit 2"]);
+    let words = bench.runtime.probe(id, &bad, address).await.unwrap_err();
+    assert_eq!(words, "the command ended with 2: too hot");
+    let absent = bench
+        .runtime
+        .probe(id, &probe(&["/no/such"]), address)
+        .await;
+    assert!(absent.is_err());
+    let plain = bench.id();
+    bench.runtime.create(plain, &sleeping()).await.unwrap();
+    assert_eq!(bench.runtime.health_check(plain).await.unwrap(), None);
+    bench.clean().await;
 }

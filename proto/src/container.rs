@@ -28,6 +28,7 @@ pub fn create_container(resource: &Resource, spec: &ContainerSpec) -> v1::Create
             || "bridge".to_owned(),
             |attachment| attachment.network.clone(),
         ),
+        health_check: spec.health_check.as_ref().map(v1::HealthCheck::from),
     }
 }
 
@@ -92,6 +93,8 @@ impl v1::SeenContainer {
         status.exit_code = self.exit_code;
         status.bound_ports = bound_ports;
         status.address = (!self.address.is_empty()).then(|| self.address.clone());
+        status.health_state = self.health_state();
+        status.health_message = self.health_words();
         Ok(())
     }
 }

@@ -13,6 +13,7 @@
 
 mod container;
 mod envelope;
+mod health;
 mod host;
 pub mod name;
 pub mod plain;

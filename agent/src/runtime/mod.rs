@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use drover_domain::ResourceId;
-use drover_domain::resource::HostFacts;
+use drover_domain::resource::{HealthCheck, HostFacts, Probe};
 use drover_proto::v1::{CreateContainer, Failure, Port, SeenContainer, failure, seen_container};
 use futures::stream::BoxStream;
 
@@ -51,6 +51,21 @@ pub trait Runtime: Send + Sync {
     /// Every container that this agent made and that is there.
     async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError>;
 
+    /// The health check that a container was made with.
+    async fn health_check(&self, id: ResourceId) -> Result<Option<HealthCheck>, RuntimeError>;
+
+    /// Tries once whether a container does its work. `address` is its own, empty if it shares that of
+    /// the host. Whoever asks may lose patience and drop the future.
+    ///
+    /// # Errors
+    /// Why it does not, in words for a person.
+    async fn probe(&self, id: ResourceId, probe: &Probe, address: &str) -> Result<(), String>;
+
+    /// Ends when the connection of the agent is to break, which only a simulation asks for.
+    async fn cut(&self) {
+        std::future::pending().await
+    }
+
     /// What happens to the containers of this agent from now on. It ends only with the runtime.
     fn watch(&self) -> BoxStream<'static, RuntimeEvent>;
 }
@@ -60,6 +75,8 @@ pub trait Runtime: Send + Sync {
 pub enum RuntimeEvent {
     /// A container ended or vanished.
     Ended(ResourceId),
+    /// A container was started.
+    Began(ResourceId),
     /// Events may have been missed, for any container.
     Gap,
 }

@@ -5,6 +5,7 @@ mod amount;
 mod connection;
 mod pair;
 mod publish;
+mod restart;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,12 +13,13 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use drover_domain::resource::Port;
+use drover_domain::resource::{Port, RestartPolicy};
 
 pub use amount::{parse_cpus, parse_duration, parse_memory};
 pub use connection::{ConnectionArguments, OutputForm};
 pub use pair::{Pair, parse_pair};
 pub use publish::parse_publish;
+pub use restart::parse_restart;
 
 /// Run containers on a fleet of hosts, and see why each is where it is.
 #[derive(Debug, Parser)]
@@ -122,6 +124,9 @@ pub struct RunArguments {
     /// The most memory, as 64m, 64MiB or 1.5g
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u32>,
+    /// When it is started again: no, on-failure[:TIMES] or always
+    #[arg(long, value_name = "POLICY", value_parser = parse_restart)]
+    pub restart: Option<RestartPolicy>,
     /// The most processor time, as 0.5 or 2
     #[arg(long, value_name = "NUMBER", value_parser = parse_cpus)]
     pub cpus: Option<u32>,

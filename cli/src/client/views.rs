@@ -39,6 +39,10 @@ pub struct Container {
     pub bound_ports: Vec<Binding>,
     /// Its last exit code.
     pub exit_code: Option<i64>,
+    /// Whether it does its work: `starting`, `healthy` or `unhealthy`.
+    pub health_state: Option<String>,
+    /// Whether it waits to be started again after several runs that failed.
+    pub crash_loop: bool,
     /// Why the last intent failed.
     pub error: Option<String>,
     /// What its active process is about.

@@ -99,6 +99,8 @@ fn new_container(
                 host_id,
                 ..ContainerPlacement::default()
             },
+            restart_policy: arguments.restart.unwrap_or_default(),
+            health_check: None,
             start: !arguments.no_start,
         },
     }
@@ -135,6 +137,8 @@ mod tests {
             "1000",
             "--network",
             "host",
+            "--restart",
+            "on-failure:3",
             "--no-start",
             "--",
             "-c",
@@ -156,6 +160,7 @@ mod tests {
           "environment": {
             "A": "b"
           },
+          "healthCheck": null,
           "image": "busybox",
           "labels": {
             "team": "x"
@@ -167,8 +172,12 @@ mod tests {
             }
           ],
           "placement": {
+            "apart": [],
             "hostId": null,
-            "hostLabels": {}
+            "hostLabels": {},
+            "near": [],
+            "onHostLoss": "wait",
+            "strategy": "spread"
           },
           "ports": [
             {
@@ -181,6 +190,13 @@ mod tests {
           "resources": {
             "cpuMillis": 500,
             "memoryMiB": 64
+          },
+          "restartPolicy": {
+            "condition": "onFailure",
+            "delaySeconds": 1,
+            "maximumDelaySeconds": 300,
+            "maximumRetries": 3,
+            "resetAfterSeconds": 60
           },
           "start": false,
           "user": "1000",

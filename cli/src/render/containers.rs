@@ -63,7 +63,11 @@ fn port(binding: &Binding) -> String {
 fn state(container: &Container) -> String {
     match (container.state.as_str(), container.exit_code) {
         ("stopped", Some(code)) if code != 0 => format!("stopped ({code})"),
-        (state, _) => state.to_owned(),
+        ("restarting", _) if container.crash_loop => "restarting (crash loop)".to_owned(),
+        (state, _) => match &container.health_state {
+            Some(health) => format!("{state} ({health})"),
+            None => state.to_owned(),
+        },
     }
 }
 

@@ -87,8 +87,8 @@ fn or_dash(text: &str) -> String {
 
 fn color_of(state: &str) -> Option<Color> {
     match state {
-        "running" | "active" | "done" => Some(Color::Green),
-        "error" | "failed" | "disconnected" => Some(Color::Red),
+        "running" | "running (healthy)" | "active" | "done" => Some(Color::Green),
+        "error" | "failed" | "disconnected" | "running (unhealthy)" => Some(Color::Red),
         "stopped" | "created" | "inactive" | "removed" | "canceled" => Some(Color::DarkGrey),
         _ => Some(Color::Yellow),
     }

@@ -34,13 +34,22 @@ fn containers_are_listed_with_host_names_and_bound_ports() {
         "id": "x", "name": "a\u{1b}[2Jb", "image": "busybox", "state": "stopped", "exitCode": 137,
         "aFieldOfTomorrow": true,
     });
+    let ill = json!({
+        "id": "y", "name": "ill", "image": "busybox", "state": "running", "healthState": "unhealthy",
+    });
+    let loops = json!({
+        "id": "z", "name": "loops", "image": "busybox", "state": "restarting", "exitCode": 1,
+        "crashLoop": true,
+    });
     let names = BTreeMap::from([(HOST.to_owned(), "laptop".to_owned())]);
-    let list = [view(&web), view(&odd)];
+    let list = [view(&web), view(&odd), view(&ill), view(&loops)];
     let text = containers::table(&list, &names, now(), IdLength::Short, Look::Plain);
     insta::assert_snapshot!(text, @r#"
-    NAME         ID            IMAGE         STATE          HOST    PORTS                                 AGE
-    web          00000000beef  drover/hello  running        laptop  127.0.0.1:8081->80/tcp, *:53->53/udp  10m
-    a\u{1b}[2Jb  x             busybox       stopped (137)  -       -                                     -
+    NAME         ID            IMAGE         STATE                    HOST    PORTS                                 AGE
+    web          00000000beef  drover/hello  running                  laptop  127.0.0.1:8081->80/tcp, *:53->53/udp  10m
+    a\u{1b}[2Jb  x             busybox       stopped (137)            -       -                                     -
+    ill          y             busybox       running (unhealthy)      -       -                                     -
+    loops        z             busybox       restarting (crash loop)  -       -                                     -
     "#);
 }
 

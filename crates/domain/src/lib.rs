@@ -15,6 +15,7 @@
 //! | [`process`] | the row of a durable process: phase, step, journal, fence, cause |
 //! | [`engine`] | what follows the outcome of a step: next step, wait, retry, end |
 //! | [`mod@write`] | what an intent or a process wants the database to make true, and under which guards |
+//! | [`recovery`] | what happens to a container that ended by itself or does not do its work |
 //! | [`selector`] | what must hold of labels |
 //! | [`listing`] | what lists can be asked: filters, labels, order, page |
 //! | [`placement`] | which host takes a container, or why none does |
@@ -28,6 +29,7 @@ pub mod liveness;
 pub mod placement;
 pub mod process;
 pub mod quota;
+pub mod recovery;
 pub mod resource;
 pub mod role;
 pub mod selector;

@@ -1,54 +1,70 @@
 //! Settling all that an agent says after it has connected.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
+use drover_domain::process::Cause;
 use drover_domain::resource::{Details, HostFacts};
 use drover_domain::{Resource, ResourceId, ResourceType, State};
 use drover_proto::v1::{Inventory, SeenContainer, seen_container};
 use drover_store::{Attached, ResourceFilter};
 
+use super::concern::{Concern, concern};
 use super::settle::{SettleError, Settler};
 
 /// Containers of a host that are read at a time.
 const PAGE: u64 = 500;
 
 impl Settler {
-    /// Settles an inventory: what has ended while the agent was away, what is gone, and what the
-    /// host is by now. True once everything is settled.
+    /// Settles an inventory: what has changed while the agent was away or that nobody was told of, and
+    /// what the host is by now. True once everything is settled.
+    ///
+    /// The rows of the host are read a page at a time; only what is not as its row says costs more.
     pub(super) async fn settle_inventory(
         &self,
         host: ResourceId,
         inventory: &Inventory,
+        cause: &Cause,
     ) -> Result<bool, SettleError> {
         if let Some(facts) = &inventory.facts {
             self.record_facts(host, facts.clone().into()).await?;
         }
-        let mut is_settled = true;
-        for seen in &inventory.containers {
-            is_settled &= self.settle_container(host, seen).await?;
-        }
-        let there: HashSet<&str> = inventory
+        let mut seen: BTreeMap<&str, &SeenContainer> = inventory
             .containers
             .iter()
-            .map(|seen| seen.container_id.as_str())
+            .map(|seen| (seen.container_id.as_str(), seen))
             .collect();
+        let mut is_settled = true;
         let mut filter = ResourceFilter {
             host: Some(host),
-            states: vec![State::Running],
             ..ResourceFilter::all(ResourceType::Container, PAGE)
         };
         loop {
             let page = self.parts.store.resources(&filter).await?;
             for container in &page {
-                if !there.contains(container.id.to_string().as_str()) {
-                    is_settled &= self.settle_container(host, &missing(container)).await?;
+                let there = seen.remove(container.id.to_string().as_str());
+                let missing = match there {
+                    // What is on its way need not be there.
+                    None if container.state != State::Running => continue,
+                    None => Some(missing(container)),
+                    Some(_) => None,
+                };
+                let Some(seen) = there.or(missing.as_ref()) else {
+                    continue;
+                };
+                if concern(container, seen) != Concern::Nothing {
+                    is_settled &= self.settle_container(host, seen, cause).await?;
                 }
             }
             match page.last() {
                 Some(last) if page.len() as u64 == PAGE => filter.after = Some(last.id),
-                _ => return Ok(is_settled),
+                _ => break,
             }
         }
+        // No row says that these live here.
+        for seen in seen.into_values() {
+            is_settled &= self.settle_container(host, seen, cause).await?;
+        }
+        Ok(is_settled)
     }
 
     async fn record_facts(&self, host: ResourceId, facts: HostFacts) -> Result<(), SettleError> {

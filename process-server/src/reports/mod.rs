@@ -4,16 +4,17 @@
 //! lock of its container, and only after the agent was asked how the container is now:
 //!
 //! ```text
-//!   report --> worth a look? --> lock --> inspect on the host --> lifecycle: what does it change?
+//!   report --> worth a look? --> lock --> inspect on the host --> what does it say about the row?
 //!                  |               |                                  |
-//!                  no              held                               rewrite, by version
-//!                  |               |
-//!               settled         later: the agent reports again
+//!                  no              held                               ended: rewrite, or recover
+//!                  |               |                                  health: rewrite, or recover
+//!               settled         later: the agent reports again        runs unasked: stop it
 //! ```
 //!
 //! An agent can only tell of containers that live on its own host. One that it has and that lives
 //! nowhere, or elsewhere, is taken away from it.
 
+mod concern;
 mod inventory;
 pub(crate) mod settle;
 
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use drover_bus::{EventBus, Subscribe};
 use drover_domain::ResourceId;
-use drover_domain::process::WaitsFor;
+use drover_domain::process::{Cause, WaitsFor};
 use drover_proto::v1::{Envelope, HostReport, ReportAnswer, envelope, report};
 use drover_proto::{Malformed, decode_payload, name};
 use prost::Message;
@@ -107,10 +108,17 @@ async fn take(settler: &Settler, envelope: &Envelope) -> Result<ReportAnswer, Ma
         field: "hostId",
         value: report.host_id.chars().take(64).collect(),
     })?;
+    let agent_id = report.agent_id;
     let report = report.report.ok_or(Malformed::Missing("report"))?;
+    let cause = Cause {
+        request_id: report.id.clone(),
+        account_id: (!agent_id.is_empty()).then_some(agent_id),
+    };
     let settled = match report.what.ok_or(Malformed::Missing("what"))? {
-        report::What::Container(seen) => settler.settle_container(host, &seen).await,
-        report::What::Inventory(inventory) => settler.settle_inventory(host, &inventory).await,
+        report::What::Container(seen) => settler.settle_container(host, &seen, &cause).await,
+        report::What::Inventory(inventory) => {
+            settler.settle_inventory(host, &inventory, &cause).await
+        }
     };
     let settled = settled.unwrap_or_else(|error| {
         tracing::info!(%error, %host, "a report could not be settled yet");

@@ -2,22 +2,28 @@
 
 use std::sync::Arc;
 
-use drover_domain::lifecycle::{self, Report, Reported};
-use drover_domain::process::WaitsFor;
-use drover_domain::resource::Details;
-use drover_domain::{Fence, Resource, ResourceId, ResourceRef, ResourceType};
+use drover_domain::lifecycle::{Refusal, Request};
+use drover_domain::process::{Cause, WaitsFor};
+use drover_domain::recovery::{self, Moment, Settlement};
+use drover_domain::resource::{Details, HealthState, OnUnhealthy};
+use drover_domain::write::Intent;
+use drover_domain::{Fence, Phase, Resource, ResourceId, ResourceRef, ResourceType, State};
 use drover_locks::{Acquisition, Guard, LockError};
 use drover_proto::Malformed;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
-use drover_proto::v1::{InspectContainer, RemoveContainer, SeenContainer, seen_container};
-use drover_store::{Attached, StoreError};
+use drover_proto::v1::{
+    InspectContainer, RemoveContainer, SeenContainer, StopContainer, seen_container,
+};
+use drover_store::{Accepted, Attached, StoreError};
 use tokio::sync::Notify;
 
+use super::concern::{Concern, concern};
 use crate::Parts;
 use crate::agents::{Answer, Order};
 use crate::engine::offers::Offers;
 use crate::engine::runner::Runner;
+use crate::steps::GRACE;
 use crate::waking;
 
 /// Settles reports.
@@ -38,6 +44,8 @@ pub(super) enum SettleError {
     Locks(#[from] LockError),
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 impl Settler {
@@ -46,6 +54,7 @@ impl Settler {
         &self,
         host: ResourceId,
         seen: &SeenContainer,
+        cause: &Cause,
     ) -> Result<bool, SettleError> {
         let id: ResourceId = seen.container_id.parse().map_err(|_| Malformed::Field {
             field: "containerId",
@@ -58,20 +67,32 @@ impl Settler {
                 _ => self.remove_unwanted(host, id).await,
             };
         };
-        let Some(report) = report_of(seen) else {
-            return Ok(true);
-        };
-        match lifecycle::of(ResourceType::Container).hear(container.state, report) {
-            Reported::Ignored => Ok(true),
-            Reported::Later => Ok(false),
-            Reported::Moves(_) => self.settle_under_lock(host, id).await,
+        match concern(&container, seen) {
+            Concern::Nothing => Ok(true),
+            Concern::Later => self.is_known(&container).await,
+            _ => self.settle_under_lock(host, id, cause).await,
         }
+    }
+
+    /// Whether a process at work is one that waits to start the container again, and has done nothing
+    /// yet: then what is seen is what it was born of.
+    async fn is_known(&self, container: &Resource) -> Result<bool, SettleError> {
+        if container.state != State::Restarting {
+            return Ok(false);
+        }
+        let at_work = self.parts.store.unfinished([container.id]).await?;
+        Ok(at_work.iter().any(|process| {
+            process.request == Request::Recover
+                && process.phase == Phase::Waiting
+                && process.started.is_none()
+        }))
     }
 
     async fn settle_under_lock(
         &self,
         host: ResourceId,
         id: ResourceId,
+        cause: &Cause,
     ) -> Result<bool, SettleError> {
         let Some(guard) = self.lock(id).await? else {
             return Ok(false);
@@ -82,35 +103,105 @@ impl Settler {
         let Some(now) = self.inspect(host, &container, guard.fence()).await? else {
             return Ok(false);
         };
-        let Some(report) = report_of(&now) else {
-            return Ok(true);
-        };
-        match lifecycle::of(ResourceType::Container).hear(container.state, report) {
-            Reported::Ignored => Ok(true),
-            Reported::Later => Ok(false),
-            Reported::Moves(state) => {
-                let expected = container.version;
-                let mut moved = container;
-                if let Details::Container { status, .. } = &mut moved.details {
-                    now.record(status)?;
+        let concern = concern(&container, &now);
+        let mut seen = container;
+        if let Details::Container { status, .. } = &mut seen.details {
+            now.record(status)?;
+        }
+        match concern {
+            Concern::Nothing => Ok(true),
+            Concern::Later => self.is_known(&seen).await,
+            Concern::RunsUnasked => self.stop_again(host, &seen, guard.fence()).await,
+            Concern::Health => self.settle_health(seen, &now, cause).await,
+            Concern::Ended(end) => {
+                tracing::info!(container = %id, ?end, "the container ended by itself");
+                match recovery::settle_end(seen, end, now.ran(), self.moment(cause))? {
+                    Settlement::Rewrite(row) => self.rewrite(&row).await,
+                    Settlement::Recovery(intent) => self.accept(*intent).await,
                 }
-                moved.state = state;
-                moved.version += 1;
-                moved.updated = self.parts.clock.now();
-                tracing::info!(
-                    container = %id,
-                    exit_code = now.exit_code,
-                    %state,
-                    "the container ended by itself"
-                );
-                let attached = Attached::nothing();
-                let rewritten = self.parts.store.rewrite(&moved, expected, attached);
-                let is_written = rewritten.await?.is_done();
-                if is_written {
-                    self.runner.announcer.changed().await;
-                }
-                Ok(is_written)
             }
+        }
+    }
+
+    /// Writes down how healthy a container is, and has it started again if that was asked for.
+    async fn settle_health(
+        &self,
+        mut seen: Resource,
+        now: &SeenContainer,
+        cause: &Cause,
+    ) -> Result<bool, SettleError> {
+        let is_to_restart = match &seen.details {
+            Details::Container { spec, .. } => spec.health_check.as_ref().is_some_and(|check| {
+                check.on_unhealthy == OnUnhealthy::Restart
+                    && now.health_state() == Some(HealthState::Unhealthy)
+            }),
+            _ => false,
+        };
+        tracing::info!(
+            container = %seen.id,
+            health = ?now.health_state(),
+            message = now.health_message,
+            "the health of the container is another one"
+        );
+        if is_to_restart {
+            let moment = self.moment(cause);
+            if let Some(intent) = recovery::settle_unhealthy(seen.clone(), now.ran(), moment)? {
+                return self.accept(intent).await;
+            }
+        }
+        seen.version += 1;
+        seen.updated = self.parts.clock.now();
+        self.rewrite(&seen).await
+    }
+
+    /// Stops a container that somebody has started by hand. Its row is as it should be.
+    async fn stop_again(
+        &self,
+        host: ResourceId,
+        container: &Resource,
+        fence: Fence,
+    ) -> Result<bool, SettleError> {
+        tracing::info!(container = %container.id, %host, "a container that nobody asked to run is stopped");
+        let order = self.order("stop-unasked", host, container.reference(), fence);
+        let grace_millis = u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX);
+        let action = Action::StopContainer(StopContainer { grace_millis });
+        let agents = &self.runner.surroundings.agents;
+        Ok(matches!(
+            agents.send(order, action).await?,
+            Answer::Container(_)
+        ))
+    }
+
+    /// Replaces a row by its next version; false if somebody else was quicker.
+    async fn rewrite(&self, row: &Resource) -> Result<bool, SettleError> {
+        let store = &self.parts.store;
+        let rewritten = store.rewrite(row, row.version - 1, Attached::nothing());
+        let is_written = rewritten.await?.is_done();
+        if is_written {
+            self.runner.announcer.changed().await;
+        }
+        Ok(is_written)
+    }
+
+    /// Commits an intent; false if somebody else was quicker. Nobody is told of the process: it waits,
+    /// and the sweep finds it when its moment has come.
+    async fn accept(&self, intent: Intent) -> Result<bool, SettleError> {
+        let accepted = self.parts.store.accept(intent).await?;
+        let is_written = matches!(accepted, Accepted::Committed { .. });
+        if is_written {
+            self.runner.announcer.changed().await;
+        }
+        Ok(is_written)
+    }
+
+    fn moment(&self, cause: &Cause) -> Moment<'_> {
+        let chance = &self.parts.chance;
+        Moment {
+            now: self.parts.clock.now(),
+            jitter: chance.fraction(),
+            process: chance.process_id(),
+            cause: cause.clone(),
+            policies: &self.runner.policies,
         }
     }
 
@@ -202,14 +293,5 @@ impl Settler {
             Ok(woken) => woken.into_iter().for_each(|ready| self.offers.now(ready)),
             Err(error) => tracing::info!(%error, "nobody was woken, the sweep will do it"),
         }
-    }
-}
-
-/// What a sight of a container tells; none if it runs or was never started.
-fn report_of(seen: &SeenContainer) -> Option<Report> {
-    match seen.state() {
-        seen_container::State::Exited => Some(Report::Exited),
-        seen_container::State::Missing => Some(Report::Vanished),
-        _ => None,
     }
 }

@@ -13,6 +13,7 @@ mod host;
 mod replies;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover_domain::engine::Outcome;
 use drover_domain::lifecycle::Step;
@@ -24,6 +25,9 @@ use crate::agents::{Agents, Order};
 use crate::chance::Chance;
 use crate::hosts::Hosts;
 use crate::liveness::Reach;
+
+/// How long a container may take to end by itself before it is killed; Docker's own default.
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
 /// What steps act on.
 #[derive(Clone)]

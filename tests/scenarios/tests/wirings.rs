@@ -32,6 +32,8 @@ macro_rules! in_both_wirings {
 in_both_wirings! {
     lifecycle on Docker,
     failures on Docker,
+    by_hand on Docker,
+    recovery on Simulated,
     refusals on Simulated,
     intents on Simulated,
     placement on Simulated,

@@ -8,6 +8,7 @@ use drover_bus::{EventBus, Subject};
 use drover_domain::{ResourceId, ResourceRef};
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
+use drover_proto::v1::seen_container::State;
 use drover_proto::v1::{Command, Envelope, Pong, Reply, envelope, reply};
 use drover_proto::{decode_payload, name};
 use prost::Message;
@@ -16,7 +17,7 @@ use crate::bus::SimBus;
 use crate::faults::Planted;
 use crate::kernel::{Kernel, Owner, Slot};
 use crate::locks::short;
-use crate::machine::{Books, Entry, Host};
+use crate::machine::{Books, Entry, Host, Made};
 use crate::order::{Order, done, failed, stale, understand};
 use crate::reporting::inventory;
 
@@ -138,24 +139,37 @@ impl Agents {
         self.start(host);
     }
 
-    /// A container ends by itself, if one runs.
-    pub fn let_one_exit(&self, host: usize) {
-        let running: Vec<ResourceId> = {
-            let hosts = self.hosts();
-            let is_running = |id: &ResourceId| {
-                let made = hosts[host].machine.get(id);
-                made.is_some_and(|made| {
-                    made.state == drover_proto::v1::seen_container::State::Running
-                })
-            };
-            let ids = hosts[host].machine.keys().copied();
-            ids.filter(is_running).collect()
-        };
-        let Some(id) = self.kernel.chance(|random| random.pick(&running).copied()) else {
+    /// A container ends by itself or is taken away by hand, if one runs; or one is started by hand, if
+    /// one does not.
+    pub fn let_one_change(&self, host: usize) {
+        let there = self.hosts()[host].machine.clone();
+        let dice = self.kernel.chance(|random| random.below(100));
+        let is_meant = |made: &Made| (made.state == State::Running) == (dice < 80);
+        let meant = there.iter().filter(|(_, made)| is_meant(made));
+        let meant: Vec<ResourceId> = meant.map(|(id, _)| *id).collect();
+        let Some(id) = self.kernel.chance(|random| random.pick(&meant).copied()) else {
             return;
         };
-        self.hosts()[host].stop(id, 3);
-        self.log(host, format!("sees {id} end by itself"));
+        let event = {
+            let mut hosts = self.hosts();
+            let host = &mut hosts[host];
+            match dice {
+                0..80 => {
+                    *host.ended.entry(id).or_default() += 1;
+                    match dice {
+                        0..50 => host.stop(id, 3),
+                        50..65 => host.stop(id, 0),
+                        _ => host.machine.remove(&id).is_some(),
+                    };
+                    "end"
+                }
+                _ => {
+                    host.start(id, there[&id].fence);
+                    "start"
+                }
+            }
+        };
+        self.log(host, format!("sees {id} {event} by itself"));
         let place = self.line_up(host, id);
         let agents = self.clone();
         self.kernel.spawn(self.owner(host), async move {
@@ -291,7 +305,9 @@ impl Agents {
         let waiting = {
             let mut hosts = self.hosts();
             let books = &mut hosts[host].books;
-            if let Some(reply::Result::Container(seen)) = &reply.result {
+            if let Some(reply::Result::Container(seen)) = &reply.result
+                && order.is_change()
+            {
                 books.replied(order.resource.id, seen, order.is_to_end());
             }
             let finished = match &reply.result {

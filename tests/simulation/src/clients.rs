@@ -7,7 +7,9 @@ use drover_bus::Announcer;
 use drover_domain::engine;
 use drover_domain::lifecycle::Request;
 use drover_domain::process::Cause;
-use drover_domain::resource::{ContainerSpec, ContainerStatus, Details, Port, ResourceLimits};
+use drover_domain::resource::{
+    ContainerSpec, ContainerStatus, Details, Port, ResourceLimits, RestartCondition, RestartPolicy,
+};
 use drover_domain::write::{Asked, Intent};
 use drover_domain::{Phase, ProcessId, Resource, ResourceId, ResourceType, State};
 use drover_store::{Accepted, Attached, ProcessFilter, Store, StoreError};
@@ -120,6 +122,17 @@ impl Clients {
             let memory = 100 + 100 * u32::try_from(random.below(4)).unwrap_or_default();
             (memory, random.happens(0.25), random.happens(0.7))
         });
+        let restart_policy = self.kernel.chance(|random| RestartPolicy {
+            condition: match random.below(3) {
+                0 => RestartCondition::No,
+                1 => RestartCondition::OnFailure,
+                _ => RestartCondition::Always,
+            },
+            maximum_retries: random.happens(0.5).then_some(2),
+            maximum_delay_seconds: 8,
+            reset_after_seconds: 10,
+            ..RestartPolicy::default()
+        });
         ContainerSpec {
             image: "drover/hello".to_owned(),
             ports: Vec::from_iter(has_port.then_some(Port {
@@ -133,6 +146,7 @@ impl Clients {
                 cpu_millis: None,
             },
             start,
+            restart_policy,
             ..ContainerSpec::default()
         }
     }

@@ -8,12 +8,13 @@
 //! | a resource has one unfinished process at most, and is on its way while it has one | the same |
 //! | what is taken of a host is the sum of what lives there | the same |
 //! | an agent carries out nothing under a fence older than that of what it has carried out | at each effect, in [`agents`](crate::agents) |
+//! | a container is started again at most once for each time that it has ended by itself | every few turns |
 //! | a container is on one machine at most, and there on the host of its row | every few turns |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use drover_domain::lifecycle;
+use drover_domain::lifecycle::{self, Request};
 use drover_domain::resource::Details;
 use drover_domain::{Phase, Process, ProcessId, Resource, ResourceId, ResourceType, State};
 use drover_store::{ChangeFilter, Position, ProcessFilter, ResourceFilter, Store, StoreError};
@@ -86,6 +87,7 @@ impl Watch {
         self.hold_together(containers.iter().chain(&hosts), &processes);
         self.add_up(&containers).await?;
         self.look_at_machines(&containers);
+        self.count_recoveries(&processes);
         Ok(())
     }
 
@@ -219,6 +221,29 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    /// Each end of a container leads to one recovery at most, however often it is reported. Those that a
+    /// client asked for again have no report as their cause.
+    fn count_recoveries(&self, processes: &[Process]) {
+        let mut recoveries: BTreeMap<ResourceId, usize> = BTreeMap::new();
+        let reported = processes.iter().filter(|process| {
+            process.request == Request::Recover && !process.cause.request_id.is_empty()
+        });
+        for process in reported {
+            *recoveries.entry(process.resource.id).or_default() += 1;
+        }
+        let hosts = self.agents.hosts();
+        let wrong = recoveries.into_iter().find(|(container, recoveries)| {
+            let ended = hosts.iter().filter_map(|host| host.ended.get(container));
+            *recoveries > ended.sum::<usize>()
+        });
+        drop(hosts);
+        if let Some((container, recoveries)) = wrong {
+            self.kernel.violate(format!(
+                "{container} has {recoveries} recoveries, and has not ended so often"
+            ));
+        }
     }
 
     /// No container is on two machines, and none where its row was never placed.

@@ -3,7 +3,7 @@
 //!
 //! The rules are those of the real agent's ledger, reports and simulated runtime: an older fence is
 //! refused, a repeat is answered from memory, a container has one command at a time in the order of
-//! arrival; what ended is told until it is settled, unless a reply has told it.
+//! arrival; what ended or was started by hand is told until it is settled, unless a reply has told it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -27,6 +27,8 @@ pub struct Host {
     /// The highest fence of whatever was carried out, by container; kept by the simulation, not by
     /// the agent, to hold against what is carried out next.
     pub obeyed: BTreeMap<ResourceId, Fence>,
+    /// How often a container has ended or vanished without a command.
+    pub ended: BTreeMap<ResourceId, usize>,
 }
 
 /// A container on a machine.
@@ -134,9 +136,11 @@ impl Books {
         self.inventory = Some(self.inventories);
     }
 
-    /// The reply to a command described a container. Whether it was to end it.
+    /// The reply to a command that changed something described a container. Whether it was to end it.
     pub fn replied(&mut self, id: ResourceId, seen: &SeenContainer, is_to_end: bool) {
         if is_end(seen) && !is_to_end {
+            // Whoever had it started takes it for running.
+            self.told.insert(id, (State::Running, None));
             return;
         }
         self.told.insert(id, (seen.state(), seen.exit_code));
@@ -146,7 +150,8 @@ impl Books {
     /// A container was looked at while no command was at work on it.
     pub fn observed(&mut self, id: ResourceId, seen: SeenContainer) {
         let told = (seen.state(), seen.exit_code);
-        if !is_end(&seen) || self.told.get(&id) == Some(&told) {
+        let is_news = is_end(&seen) || seen.state() == State::Running;
+        if !is_news || self.told.get(&id) == Some(&told) {
             self.pending.remove(&id);
         } else {
             self.pending.insert(id, seen);

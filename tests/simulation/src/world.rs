@@ -223,7 +223,7 @@ async fn misfortunes(
             22..35 => servers.lose_session(server, Duration::ZERO),
             35..55 => servers.lose_session(server, long),
             55..65 if planted.agents_restart => agents.restart(host),
-            55..80 => agents.let_one_exit(host),
+            55..80 => agents.let_one_change(host),
             _ => {
                 agents.disconnect(host);
                 let agents = agents.clone();

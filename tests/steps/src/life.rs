@@ -7,11 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use drover_domain::lifecycle::{Request, Step};
 use drover_domain::process::Cause;
-use drover_domain::resource::{ContainerSpec, ContainerStatus, Details};
+use drover_domain::resource::{
+    ContainerSpec, ContainerStatus, Details, RestartCondition, RestartPolicy,
+};
 use drover_domain::write::{Asked, Intent};
 use drover_domain::{Phase, Process, ProcessId, Resource, ResourceType, State};
 use drover_store::clock::{Clock, SystemClock};
-use drover_store::{Accepted, ChangeFilter, Position, ProcessFilter, fresh};
+use drover_store::{Accepted, Attached, ChangeFilter, Position, ProcessFilter, fresh};
 
 use crate::misfortune::{Effect, Misfortune, Site};
 use crate::world::{PATIENCE, World};
@@ -42,22 +44,22 @@ pub struct Life {
 }
 
 impl Life {
-    /// Lives a life: a container is created, started, stopped, started, restarted, removed and
-    /// purged, and its host deactivated, activated, deactivated and removed.
+    /// Lives a life: a container is created, started, stopped, started, restarted, ends by itself and is
+    /// started again, is taken away by hand and made again, removed and purged, and its host deactivated, activated, deactivated and removed.
     ///
     /// # Errors
     /// When a process does not end as it should, in time.
     pub async fn live(misfortune: Misfortune) -> anyhow::Result<Self> {
         let world = World::begin(misfortune).await?;
-        let container = create(&world).await?;
-        for request in [
-            Request::Stop,
-            Request::Start,
-            Request::Restart,
-            Request::Remove,
-        ] {
+        let container = create_with(&world, always()).await?;
+        for request in [Request::Stop, Request::Start, Request::Restart] {
             change(&world, &container, request).await?;
         }
+        world.runtime.end_by_itself(container.id);
+        recover(&world, &container, 1).await?;
+        world.runtime.remove_by_hand(container.id);
+        recover(&world, &container, 2).await?;
+        change(&world, &container, Request::Remove).await?;
         let host = world.only(ResourceType::Host, State::Active).await?;
         let containers_on_host = world.store.containers_on(host.id).await?;
         change(&world, &container, Request::Purge).await?;
@@ -83,10 +85,25 @@ impl Life {
 /// # Errors
 /// When it does not run in time.
 pub async fn create(world: &World) -> anyhow::Result<Resource> {
+    create_with(world, RestartPolicy::default()).await
+}
+
+/// It is started again whenever it ends. Nobody waits for that here: it is hurried.
+fn always() -> RestartPolicy {
+    RestartPolicy {
+        condition: RestartCondition::Always,
+        delay_seconds: 600,
+        maximum_delay_seconds: 600,
+        ..RestartPolicy::default()
+    }
+}
+
+async fn create_with(world: &World, restart_policy: RestartPolicy) -> anyhow::Result<Resource> {
     let now = SystemClock.now();
     let spec = ContainerSpec {
         image: "drover/hello".to_owned(),
         start: true,
+        restart_policy,
         ports: vec![serde_json::from_value(
             serde_json::json!({"containerPort": 80, "hostPort": 8080}),
         )?],
@@ -138,6 +155,45 @@ async fn demand(world: &World, resource: &Resource, asked: Asked) -> anyhow::Res
     until_done(world, intent.process.id).await
 }
 
+/// Waits until a container that has ended waits to be started again for the so-manieth time, has it
+/// started at once, and waits until it is.
+async fn recover(world: &World, container: &Resource, number: usize) -> anyhow::Result<()> {
+    let filter = ProcessFilter {
+        resource: Some(container.id),
+        ..all_processes()
+    };
+    let looking = async {
+        loop {
+            let processes = world.store.processes(&filter).await?;
+            let mut recoveries = processes
+                .into_iter()
+                .filter(|process| process.request == Request::Recover);
+            match recoveries.nth(number - 1) {
+                Some(process) => return anyhow::Ok(process.id),
+                None => tokio::time::sleep(Duration::from_millis(2)).await,
+            }
+        }
+    };
+    let process = tokio::time::timeout(PATIENCE, looking)
+        .await
+        .context("the end of a container leads to nothing")??;
+    let now = SystemClock.now();
+    let hurried = world.store.hurry(process, now, Attached::nothing());
+    ensure!(hurried.await?.is_done(), "it did not wait for its moment");
+    until_done(world, process).await
+}
+
+fn all_processes() -> ProcessFilter {
+    ProcessFilter {
+        resource: None,
+        project: None,
+        parent: None,
+        phases: Vec::new(),
+        after: None,
+        limit: 10_000,
+    }
+}
+
 fn asked(request: Request) -> Asked {
     Asked {
         request,
@@ -185,16 +241,8 @@ async fn trace(world: &World, containers_on_host: u64) -> anyhow::Result<Trace> 
         let of_type = passed.entry(change.resource.resource_type).or_default();
         of_type.push((change.state, change.version));
     }
-    let filter = ProcessFilter {
-        resource: None,
-        project: None,
-        parent: None,
-        phases: Vec::new(),
-        after: None,
-        limit: 10_000,
-    };
     let mut processes: BTreeMap<ResourceType, Vec<(Request, Phase, Vec<Step>)>> = BTreeMap::new();
-    for process in world.store.processes(&filter).await? {
+    for process in world.store.processes(&all_processes()).await? {
         let of_type = processes.entry(process.resource.resource_type).or_default();
         of_type.push((process.request, process.phase, finished_steps(&process)));
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use drover_agent::runtime::simulated::SimulatedRuntime;
 use drover_agent::runtime::{Runtime, RuntimeError, RuntimeEvent};
 use drover_domain::lifecycle::Request;
-use drover_domain::resource::HostFacts;
+use drover_domain::resource::{HealthCheck, HostFacts, Probe};
 use drover_domain::write::ProcessWrite;
 use drover_domain::{Phase, ProcessId, ResourceId, ResourceType};
 use drover_process_server::Interference;
@@ -180,6 +180,16 @@ impl WatchedRuntime {
             .clone()
     }
 
+    /// A container ends, as by itself.
+    pub fn end_by_itself(&self, id: ResourceId) {
+        self.runtime.end_by_itself(id, 3);
+    }
+
+    /// A container is taken away behind Drover's back.
+    pub fn remove_by_hand(&self, id: ResourceId) {
+        self.runtime.remove_by_hand(id);
+    }
+
     /// Fails if this is the action that is to fail.
     fn begin(&self) -> Result<(), RuntimeError> {
         let number = self.actions.fetch_add(1, Ordering::SeqCst);
@@ -251,6 +261,14 @@ impl Runtime for WatchedRuntime {
 
     async fn inspect(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
         self.runtime.inspect(id).await
+    }
+
+    async fn health_check(&self, id: ResourceId) -> Result<Option<HealthCheck>, RuntimeError> {
+        self.runtime.health_check(id).await
+    }
+
+    async fn probe(&self, id: ResourceId, probe: &Probe, address: &str) -> Result<(), String> {
+        self.runtime.probe(id, probe, address).await
     }
 
     async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError> {

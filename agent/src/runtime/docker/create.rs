@@ -10,6 +10,7 @@ use drover_domain::ResourceId;
 use drover_proto::v1::{CreateContainer, Port};
 use futures::StreamExt;
 
+use super::health;
 use super::labels::{self, Labels};
 use super::refusal::{explain, status_of, words_of};
 use crate::runtime::{RuntimeError, port_key};
@@ -28,12 +29,14 @@ pub(super) async fn create(
     let image_is_missing = |error: &bollard::errors::Error| {
         status_of(error) == Some(404) && words_of(error).contains("No such image")
     };
-    match try_create(docker, id, wanted, labels).await {
+    let check = health::written(wanted)?;
+    let check = check.as_deref();
+    match try_create(docker, id, wanted, labels, check).await {
         Ok(()) => return Ok(()),
         Err(error) if image_is_missing(&error) => pull(docker, &wanted.image).await?,
         Err(error) => return Err(explain(&error)),
     }
-    match try_create(docker, id, wanted, labels).await {
+    match try_create(docker, id, wanted, labels, check).await {
         Ok(()) => Ok(()),
         Err(error) if image_is_missing(&error) => Err(RuntimeError::ImageMissing(words_of(&error))),
         Err(error) => Err(explain(&error)),
@@ -45,11 +48,12 @@ async fn try_create(
     id: ResourceId,
     wanted: &CreateContainer,
     labels: &Labels,
+    check: Option<&str>,
 ) -> Result<(), bollard::errors::Error> {
     let options = CreateContainerOptionsBuilder::new()
         .name(&labels::name(id))
         .build();
-    let body = body(wanted, labels.of_container(id, wanted));
+    let body = body(wanted, labels.of_container(id, wanted, check));
     match docker.create_container(Some(options), body).await {
         Ok(_) => Ok(()),
         Err(error) if status_of(&error) == Some(409) && words_of(&error).contains("in use by") => {

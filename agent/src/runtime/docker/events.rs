@@ -77,7 +77,10 @@ impl Watch {
                 Some(Ok(event)) => {
                     self.backoff.reset();
                     if let Some(id) = container_of(&event) {
-                        return RuntimeEvent::Ended(id);
+                        return match event.action.as_deref() {
+                            Some("start") => RuntimeEvent::Began(id),
+                            _ => RuntimeEvent::Ended(id),
+                        };
                     }
                 }
                 ended => {
@@ -98,7 +101,7 @@ async fn open(runtime: &DockerRuntime) -> Result<Events, RuntimeError> {
         ("type".to_owned(), vec!["container".to_owned()]),
         (
             "event".to_owned(),
-            vec!["die".to_owned(), "destroy".to_owned()],
+            ["die", "destroy", "start"].map(str::to_owned).to_vec(),
         ),
     ]));
     let info = docker.info().await.map_err(|error| explain(&error))?;

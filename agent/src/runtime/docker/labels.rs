@@ -8,6 +8,8 @@ use drover_proto::v1::CreateContainer;
 
 /// The label that holds Drover's id of a container.
 pub(super) const CONTAINER: &str = "drover.container.id";
+/// The label that holds the health check of a container, as JSON.
+pub(super) const HEALTH_CHECK: &str = "drover.health-check";
 const PROJECT: &str = "drover.project.id";
 const AGENT: &str = "drover.agent.id";
 
@@ -21,16 +23,20 @@ impl Labels {
         Self { agent }
     }
 
-    /// The labels of a container: the user's, and ours on top.
+    /// The labels of a container: the user's, and ours on top. `check` is its health check, as JSON.
     pub(super) fn of_container(
         &self,
         id: ResourceId,
         wanted: &CreateContainer,
+        check: Option<&str>,
     ) -> HashMap<String, String> {
         let mut labels = wanted.labels.clone();
         labels.insert(CONTAINER.to_owned(), id.to_string());
         labels.insert(PROJECT.to_owned(), wanted.project_id.clone());
         labels.insert(AGENT.to_owned(), self.agent.to_string());
+        if let Some(check) = check {
+            labels.insert(HEALTH_CHECK.to_owned(), check.to_owned());
+        }
         labels
     }
 

@@ -11,6 +11,7 @@
 
 mod create;
 mod events;
+mod health;
 mod labels;
 mod refusal;
 mod seen;
@@ -25,7 +26,7 @@ use bollard::query_parameters::{
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use drover_domain::ResourceId;
-use drover_domain::resource::HostFacts;
+use drover_domain::resource::{HealthCheck, HostFacts, HttpProbe, Probe, TcpProbe};
 use drover_proto::v1::{CreateContainer, SeenContainer};
 use futures::stream::BoxStream;
 
@@ -33,6 +34,7 @@ use self::labels::Labels;
 use self::refusal::{explain, status_of};
 use super::{Runtime, RuntimeError, RuntimeEvent, missing};
 use crate::backoff::Backoff;
+use crate::health::probe;
 use crate::machine;
 
 /// Where the engine is if nothing else is said.
@@ -234,6 +236,22 @@ impl Runtime for DockerRuntime {
     async fn inspect(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
         let docker = self.client()?;
         self.look(&docker, id).await
+    }
+
+    async fn health_check(&self, id: ResourceId) -> Result<Option<HealthCheck>, RuntimeError> {
+        let found = self.find(&self.client()?, id).await?;
+        Ok(found.as_ref().and_then(health::read))
+    }
+
+    async fn probe(&self, id: ResourceId, probe: &Probe, address: &str) -> Result<(), String> {
+        match probe {
+            Probe::Tcp(TcpProbe { port }) => probe::tcp(address, *port).await,
+            Probe::Http(HttpProbe { port, path }) => probe::http(address, *port, path).await,
+            Probe::Command(command) => {
+                let docker = self.client().map_err(|error| error.to_string())?;
+                health::command(&docker, &labels::name(id), command).await
+            }
+        }
     }
 
     async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError> {

@@ -4,8 +4,11 @@ use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
     ContainerSummaryStateEnum, EndpointSettings, PortMap,
 };
-use drover_domain::ResourceId;
+use drover_domain::{ResourceId, Timestamp};
 use drover_proto::v1::{Port, SeenContainer, seen_container::State};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 
 use super::labels;
 
@@ -34,7 +37,22 @@ pub(super) fn inspected(id: ResourceId, found: &ContainerInspectResponse) -> See
                 .into_iter()
                 .flat_map(|networks| networks.values()),
         ),
+        ran_millis: told.filter(|_| state == State::Exited).and_then(|state| {
+            ran_millis(state.started_at.as_deref()?, state.finished_at.as_deref()?)
+        }),
+        ..SeenContainer::default()
     }
+}
+
+/// How long a run lasted, from Docker's moments of its beginning and its end.
+fn ran_millis(started: &str, finished: &str) -> Option<i64> {
+    let moment = |text: &str| {
+        let text: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+        Some(Timestamp::deserialize(text).ok()?.millis())
+    };
+    // One that never began has the year 1 for both.
+    let (started, finished) = (moment(started)?, moment(finished)?);
+    (finished >= started).then_some(finished - started)
 }
 
 /// From a list. `None` if it bears no id of Drover's.
@@ -70,6 +88,7 @@ pub(super) fn listed(found: &ContainerSummary) -> Option<SeenContainer> {
                 .into_iter()
                 .flat_map(|networks| networks.values()),
         ),
+        ..SeenContainer::default()
     })
 }
 
@@ -134,6 +153,17 @@ mod tests {
     fn the_exit_code_is_read_from_a_list() {
         assert_eq!(exit_code_in("Exited (137) 3 minutes ago"), Some(137));
         assert_eq!(exit_code_in("Up 3 minutes"), None);
+    }
+
+    #[test]
+    fn how_long_a_run_lasted_is_read_from_its_moments() {
+        let started = "2026-11-21T00:00:00.5Z";
+        assert_eq!(
+            ran_millis(started, "2026-11-21T00:00:02.123456789Z"),
+            Some(1_623)
+        );
+        assert_eq!(ran_millis(started, "2026-11-20T00:00:00Z"), None);
+        assert_eq!(ran_millis(started, "never"), None);
     }
 
     #[test]

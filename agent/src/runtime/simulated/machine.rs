@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use drover_domain::ResourceId;
+use drover_domain::resource::HealthCheck;
 use drover_proto::v1::{CreateContainer, Port, SeenContainer, seen_container::State};
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::script::{Action, Script};
 use crate::runtime::{RuntimeError, missing};
@@ -13,8 +15,8 @@ use crate::runtime::{RuntimeError, missing};
 /// Where the ports begin that are given to those who name none.
 const FIRST_FREE_PORT: u32 = 32_768;
 const LAST_PORT: u32 = 65_535;
-/// Failures counted for containers that do not exist; more are forgotten.
-const FAILURES_KEPT: usize = 10_000;
+/// Containers whose failures are counted, also of those that do not exist; of more they are forgotten.
+const COUNTED: usize = 10_000;
 
 /// A port of the machine: its number, and whether it is one of UDP.
 type Held = (u32, bool);
@@ -24,6 +26,7 @@ pub(super) struct Machine {
     containers: HashMap<ResourceId, Container>,
     held: HashSet<Held>,
     failures: HashMap<(ResourceId, Action), u32>,
+    cuts: HashMap<(ResourceId, Action), u32>,
     runs: u64,
     /// Free ports handed out so far; the search for the next one goes on from there.
     given: u32,
@@ -39,6 +42,9 @@ struct Container {
     /// Which run this is; no two runs of any container share a number.
     run: u64,
     end: Option<AbortHandle>,
+    check: Option<HealthCheck>,
+    began: Option<Instant>,
+    ran: Option<Duration>,
 }
 
 /// A run that has begun.
@@ -69,18 +75,35 @@ impl Machine {
         if fails != action {
             return Ok(());
         }
-        if let Some(times) = times {
-            if self.failures.len() >= FAILURES_KEPT {
-                self.failures.clear();
-            }
-            let failed = self.failures.entry((id, action)).or_default();
-            if *failed >= times {
-                return Ok(());
-            }
-            *failed += 1;
+        if times.is_some_and(|times| !is_one_of(&mut self.failures, (id, action), times)) {
+            return Ok(());
         }
         let message = format!("the label sim.fail makes every {} fail", action.as_str());
         Err(RuntimeError::Runtime(message))
+    }
+
+    /// Whether the connection is to break now that an action is carried out.
+    pub(super) fn cuts_as_told(&mut self, id: ResourceId, action: Action, script: &Script) -> bool {
+        match script.disconnect {
+            Some((at, times)) if at == action => {
+                is_one_of(&mut self.cuts, (id, action), times.unwrap_or(1))
+            }
+            _ => false,
+        }
+    }
+
+    /// The check that a container was made with.
+    pub(super) fn check(&self, id: ResourceId) -> Option<HealthCheck> {
+        self.containers.get(&id)?.check.clone()
+    }
+
+    /// Whether a container runs and its script has it healthy.
+    pub(super) fn is_well(&self, id: ResourceId) -> bool {
+        self.containers.get(&id).is_some_and(|container| {
+            let ran = container.began.map(|began| began.elapsed());
+            container.state == State::Running
+                && container.script.health.is_well(ran.unwrap_or_default())
+        })
     }
 
     pub(super) fn create(
@@ -88,6 +111,7 @@ impl Machine {
         id: ResourceId,
         wanted: &CreateContainer,
         script: Script,
+        check: Option<HealthCheck>,
     ) -> SeenContainer {
         self.containers.entry(id).or_insert_with(|| Container {
             runtime_id: format!("sim-{}", id.uuid().simple()),
@@ -98,6 +122,9 @@ impl Machine {
             exit_code: None,
             run: 0,
             end: None,
+            check,
+            began: None,
+            ran: None,
         });
         self.seen(id)
     }
@@ -119,6 +146,8 @@ impl Machine {
         container.state = State::Running;
         container.exit_code = None;
         container.run = self.runs;
+        container.began = Some(Instant::now());
+        container.ran = None;
         Ok(Some(Started {
             run: self.runs,
             ends_after: container.script.exit_after,
@@ -150,7 +179,8 @@ impl Machine {
         self.end(id, 143)
     }
 
-    fn end(&mut self, id: ResourceId, exit_code: i32) -> bool {
+    /// False if it did not run.
+    pub(super) fn end(&mut self, id: ResourceId, exit_code: i32) -> bool {
         let Some(container) = self.containers.get_mut(&id) else {
             return false;
         };
@@ -165,6 +195,7 @@ impl Machine {
         }
         container.state = State::Exited;
         container.exit_code = Some(exit_code);
+        container.ran = container.began.take().map(|began| began.elapsed());
         true
     }
 
@@ -172,6 +203,7 @@ impl Machine {
     pub(super) fn remove(&mut self, id: ResourceId) -> bool {
         self.end(id, 137);
         self.failures.retain(|(failed, _), _| *failed != id);
+        self.cuts.retain(|(cut, _), _| *cut != id);
         self.containers.remove(&id).is_some()
     }
 
@@ -197,9 +229,25 @@ impl Container {
             state: self.state.into(),
             exit_code: self.exit_code,
             bound_ports: self.bound.clone(),
-            address: String::new(),
+            ran_millis: self.ran.and_then(|ran| i64::try_from(ran.as_millis()).ok()),
+            ..SeenContainer::default()
         }
     }
+}
+
+/// Counts one more, unless there were so many already.
+fn is_one_of(
+    counted: &mut HashMap<(ResourceId, Action), u32>,
+    key: (ResourceId, Action),
+    times: u32,
+) -> bool {
+    if counted.len() >= COUNTED {
+        counted.clear();
+    }
+    let count = counted.entry(key).or_default();
+    let is_one = *count < times;
+    *count += u32::from(is_one);
+    is_one
 }
 
 /// The ports as they are bound, or the one that somebody else holds.

@@ -11,13 +11,20 @@
 //! | `sim.fail=start:2` | it fails the first two times |
 //! | `sim.exit-after=5s` | the container ends so long after each start |
 //! | `sim.exit-code=3` | with this code; 0 otherwise |
+//! | `sim.disconnect=start` | the connection of the agent breaks once this action is carried out, before its reply is sent: the first time |
+//! | `sim.disconnect=start:3` | the first three times |
+//! | `sim.health=unhealthy` | each probe fails; without the label each succeeds, as with `healthy` |
+//! | `sim.health=unhealthy-after=5s` | it fails from so long after each start on |
+//! | `sim.health=healthy-after=5s` | it fails until so long after each start |
 //!
+//! Health is looked at only where the container has a health check; what that would try does not matter.
 //! Durations are a number and `ms`, `s` or `m`. A label that cannot be read is refused at
 //! creation, like any other mistake in a container's description.
 //!
 //! One lock guards the state and is never held while anything waits. A container costs a few
 //! hundred bytes, and a task only while it is on its way to an end of its own.
 
+mod by_hand;
 mod machine;
 mod script;
 
@@ -26,17 +33,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use drover_domain::ResourceId;
-use drover_domain::resource::HostFacts;
+use drover_domain::resource::{HealthCheck, HostFacts, Probe};
 use drover_proto::v1::{CreateContainer, SeenContainer};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, broadcast};
 
 use self::machine::{Machine, Started};
 use self::script::{Action, Script};
 use super::{Runtime, RuntimeError, RuntimeEvent};
 
+/// How long an action takes whose label breaks the connection: its reply finds none.
+const CUT_FOR: Duration = Duration::from_millis(100);
 /// Events that a slow reader may be behind before it is told that it missed some.
 const EVENTS_KEPT: usize = 1_024;
 
@@ -46,6 +55,7 @@ pub struct SimulatedRuntime {
     machine: Arc<Mutex<Machine>>,
     events: broadcast::Sender<RuntimeEvent>,
     capacity: Option<(u32, u64)>,
+    cut: Arc<Notify>,
 }
 
 impl Default for SimulatedRuntime {
@@ -61,6 +71,7 @@ impl SimulatedRuntime {
             machine: Arc::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             capacity: None,
+            cut: Arc::default(),
         }
     }
 
@@ -86,6 +97,25 @@ impl SimulatedRuntime {
             tokio::time::sleep(delay).await;
         }
         self.machine().fail_as_told(id, action, script)
+    }
+
+    /// Plays the part of a script that comes after every action.
+    async fn play_after(&self, id: ResourceId, action: Action, script: &Script) {
+        if self.machine().cuts_as_told(id, action, script) {
+            self.cut.notify_waiters();
+            tokio::time::sleep(CUT_FOR).await;
+        }
+    }
+
+    /// Starts a container and tells of it; false if it runs already.
+    fn begin(&self, id: ResourceId) -> Result<bool, RuntimeError> {
+        let started = self.machine().start(id)?;
+        if let Some(started) = started {
+            self.end_later(id, started);
+            // Nobody may be watching.
+            drop(self.events.send(RuntimeEvent::Began(id)));
+        }
+        Ok(started.is_some())
     }
 
     /// Lets a container end by itself later, if its script says so.
@@ -138,17 +168,20 @@ impl Runtime for SimulatedRuntime {
         wanted: &CreateContainer,
     ) -> Result<SeenContainer, RuntimeError> {
         let script = Script::read(&wanted.labels)?;
+        let check = wanted.health_check.as_ref();
+        let check = check.map(HealthCheck::try_from).transpose();
+        let check = check.map_err(|error| RuntimeError::Refused(error.to_string()))?;
         self.play(id, Action::Create, &script).await?;
-        Ok(self.machine().create(id, wanted, script))
+        let seen = self.machine().create(id, wanted, script, check);
+        self.play_after(id, Action::Create, &script).await;
+        Ok(seen)
     }
 
     async fn start(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
         let script = self.machine().script(id);
         self.play(id, Action::Start, &script).await?;
-        let started = self.machine().start(id)?;
-        if let Some(started) = started {
-            self.end_later(id, started);
-        }
+        self.begin(id)?;
+        self.play_after(id, Action::Start, &script).await;
         Ok(self.machine().seen(id))
     }
 
@@ -158,6 +191,7 @@ impl Runtime for SimulatedRuntime {
         if self.machine().stop(id) {
             drop(self.events.send(RuntimeEvent::Ended(id)));
         }
+        self.play_after(id, Action::Stop, &script).await;
         Ok(self.machine().seen(id))
     }
 
@@ -167,11 +201,27 @@ impl Runtime for SimulatedRuntime {
         if self.machine().remove(id) {
             drop(self.events.send(RuntimeEvent::Ended(id)));
         }
+        self.play_after(id, Action::Remove, &script).await;
         Ok(self.machine().seen(id))
     }
 
     async fn inspect(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
         Ok(self.machine().seen(id))
+    }
+
+    async fn health_check(&self, id: ResourceId) -> Result<Option<HealthCheck>, RuntimeError> {
+        Ok(self.machine().check(id))
+    }
+
+    async fn probe(&self, id: ResourceId, _: &Probe, _: &str) -> Result<(), String> {
+        match self.machine().is_well(id) {
+            true => Ok(()),
+            false => Err("the label sim.health makes every probe fail".to_owned()),
+        }
+    }
+
+    async fn cut(&self) {
+        self.cut.notified().await;
     }
 
     async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError> {

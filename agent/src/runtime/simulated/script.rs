@@ -25,12 +25,37 @@ impl Action {
     }
 }
 
+/// How the health of a container goes from each start on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Health {
+    #[default]
+    Healthy,
+    Unhealthy,
+    HealthyAfter(Duration),
+    UnhealthyAfter(Duration),
+}
+
+impl Health {
+    /// Whether a container is healthy so long after its start.
+    pub(super) fn is_well(self, ran: Duration) -> bool {
+        match self {
+            Self::Healthy => true,
+            Self::Unhealthy => false,
+            Self::HealthyAfter(moment) => ran >= moment,
+            Self::UnhealthyAfter(moment) => ran < moment,
+        }
+    }
+}
+
 /// What the labels of a container say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) delay: Option<Duration>,
     /// What fails, and how often; without a number always.
     pub(super) fail: Option<(Action, Option<u32>)>,
+    /// What the connection breaks at, and how often; without a number once.
+    pub(super) disconnect: Option<(Action, Option<u32>)>,
+    pub(super) health: Health,
     pub(super) exit_after: Option<Duration>,
     pub(super) exit_code: i32,
 }
@@ -39,7 +64,9 @@ impl Script {
     pub(super) fn read(labels: &HashMap<String, String>) -> Result<Self, RuntimeError> {
         Ok(Self {
             delay: read(labels, "sim.delay", duration)?,
-            fail: read(labels, "sim.fail", failure)?,
+            fail: read(labels, "sim.fail", at_action)?,
+            disconnect: read(labels, "sim.disconnect", at_action)?,
+            health: read(labels, "sim.health", health)?.unwrap_or_default(),
             exit_after: read(labels, "sim.exit-after", duration)?,
             exit_code: read(labels, "sim.exit-code", |text| text.parse().ok())?.unwrap_or_default(),
         })
@@ -75,7 +102,7 @@ fn duration(text: &str) -> Option<Duration> {
     }
 }
 
-fn failure(text: &str) -> Option<(Action, Option<u32>)> {
+fn at_action(text: &str) -> Option<(Action, Option<u32>)> {
     let (action, times) = match text.split_once(':') {
         Some((action, times)) => (action, Some(times.parse().ok()?)),
         None => (text, None),
@@ -84,6 +111,16 @@ fn failure(text: &str) -> Option<(Action, Option<u32>)> {
         .into_iter()
         .find(|known| known.as_str() == action)?;
     Some((action, times))
+}
+
+fn health(text: &str) -> Option<Health> {
+    match text.split_once('=') {
+        None if text == "healthy" => Some(Health::Healthy),
+        None if text == "unhealthy" => Some(Health::Unhealthy),
+        Some(("healthy-after", after)) => duration(after).map(Health::HealthyAfter),
+        Some(("unhealthy-after", after)) => duration(after).map(Health::UnhealthyAfter),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +141,8 @@ mod tests {
             ("sim.fail", "start:2"),
             ("sim.exit-after", "2m"),
             ("sim.exit-code", "-3"),
+            ("sim.disconnect", "stop"),
+            ("sim.health", "unhealthy-after=5s"),
             ("team", "x"),
         ]);
         assert_eq!(
@@ -113,6 +152,8 @@ mod tests {
                 fail: Some((Action::Start, Some(2))),
                 exit_after: Some(Duration::from_secs(120)),
                 exit_code: -3,
+                disconnect: Some((Action::Stop, None)),
+                health: Health::UnhealthyAfter(Duration::from_secs(5)),
             }
         );
         let always = script(&[("sim.fail", "remove")]).unwrap();
@@ -128,6 +169,9 @@ mod tests {
             ("sim.fail", "restart"),
             ("sim.fail", "start:x"),
             ("sim.exit-code", "x"),
+            ("sim.disconnect", "now"),
+            ("sim.health", "well"),
+            ("sim.health", "unhealthy-after=soon"),
         ] {
             let error = script(&[(label, value)]).unwrap_err();
             assert!(matches!(&error, RuntimeError::Refused(words) if words.contains(label)));

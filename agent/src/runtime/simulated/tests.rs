@@ -109,6 +109,7 @@ async fn a_container_ends_by_itself_and_its_watchers_are_told() {
     let brief = wanted(&[("sim.exit-after", "30ms"), ("sim.exit-code", "3")]);
     runtime.create(id(1), &brief).await.unwrap();
     runtime.start(id(1)).await.unwrap();
+    assert_eq!(events.next().await, Some(RuntimeEvent::Began(id(1))));
     let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await;
     assert_eq!(event.unwrap(), Some(RuntimeEvent::Ended(id(1))));
     let ended = runtime.inspect(id(1)).await.unwrap();
@@ -118,7 +119,7 @@ async fn a_container_ends_by_itself_and_its_watchers_are_told() {
 #[test]
 fn the_end_of_one_run_does_not_end_the_next() {
     let mut machine = Machine::default();
-    machine.create(id(1), &wanted(&[]), Script::default());
+    machine.create(id(1), &wanted(&[]), Script::default(), None);
     let first = machine.start(id(1)).unwrap().unwrap();
     machine.stop(id(1));
     let second = machine.start(id(1)).unwrap().unwrap();
@@ -136,4 +137,21 @@ async fn a_watcher_that_fell_behind_learns_that_it_missed_something() {
         runtime.remove(id(number)).await.unwrap();
     }
     assert_eq!(events.next().await, Some(RuntimeEvent::Gap));
+}
+
+#[tokio::test]
+async fn the_connection_breaks_once_the_action_is_carried_out_and_as_often_as_told() {
+    let runtime = SimulatedRuntime::new();
+    let brief = wanted(&[("sim.disconnect", "start:2")]);
+    runtime.create(id(1), &brief).await.unwrap();
+    for is_cut in [true, true, false] {
+        // In this order, so that the cut is waited for when the action makes it.
+        let (cut, started) = tokio::join!(
+            tokio::time::timeout(Duration::from_millis(50), runtime.cut()),
+            runtime.start(id(1)),
+        );
+        assert_eq!(started.unwrap().state(), State::Running);
+        assert_eq!(cut.is_ok(), is_cut);
+        runtime.stop(id(1), Duration::ZERO).await.unwrap();
+    }
 }

@@ -7,7 +7,7 @@
 //! Whoever runs the process finds at its next write that it is not theirs any more.
 
 use crate::process::Process;
-use crate::resource::Version;
+use crate::resource::{Details, Version};
 use crate::write::Passed;
 use crate::{Phase, Resource, State, Timestamp};
 
@@ -48,6 +48,9 @@ pub fn cancel(
     let mut resource = resource.clone();
     resource.version += 1;
     resource.updated = now;
+    if let Details::Container { status, .. } = &mut resource.details {
+        status.wait_no_more();
+    }
     if returns {
         resource.state = resource.details.settled(process.origin);
     } else {

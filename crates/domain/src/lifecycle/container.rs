@@ -5,6 +5,7 @@
 //!                                         ^          |  ^                    |
 //!                                         |          +--+ restarting         |
 //!                                         +----------------------------------+
+//!  running -> stopped -> restarting -> running     it ended by itself, and its policy speaks
 //!  any settled state, or any at all by force -> removing -> removed -> purging -> purged
 //! ```
 //!
@@ -15,6 +16,10 @@
 //! A create is atomic: one that fails takes away what it made and gives back what it reserved. A
 //! start places and creates the container if that has not been done, or has been undone, so that a
 //! container in `error` can be started whatever it was that failed. What gives room back is urgent.
+//!
+//! `restarting` is the state of two processes: of a restart that somebody asked for, and of a
+//! recovery, which may wait in it for its moment ([`recovery`](crate::recovery)). Whoever asks for a
+//! start, a stop or a removal meanwhile supersedes it.
 
 use std::time::Duration;
 
@@ -40,7 +45,12 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
         },
         ProcessDefinition {
             request: Request::Start,
-            from: &[State::Created, State::Stopped, State::Error],
+            from: &[
+                State::Created,
+                State::Stopped,
+                State::Error,
+                State::Restarting,
+            ],
             may_be_forced: false,
             via: State::Starting,
             done: State::Running,
@@ -92,8 +102,31 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             is_action: false,
         },
         ProcessDefinition {
+            request: Request::Recover,
+            // From `running` if it is unhealthy, from `error` by a retry.
+            from: &[State::Stopped, State::Running, State::Error],
+            may_be_forced: false,
+            via: State::Restarting,
+            done: State::Running,
+            steps: &[
+                Step::StopOnHost,
+                Step::Place,
+                Step::CreateOnHost,
+                Step::StartOnHost,
+            ],
+            is_atomic: false,
+            policy: Policy::USUAL,
+            is_action: false,
+        },
+        ProcessDefinition {
             request: Request::Remove,
-            from: &[State::Created, State::Running, State::Stopped, State::Error],
+            from: &[
+                State::Created,
+                State::Running,
+                State::Restarting,
+                State::Stopped,
+                State::Error,
+            ],
             may_be_forced: true,
             via: State::Removing,
             done: State::Removed,
@@ -127,6 +160,11 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             report: Report::Vanished,
             from: State::Running,
             to: State::Stopped,
+        },
+        ReportDefinition {
+            report: Report::GaveUp,
+            from: State::Running,
+            to: State::Error,
         },
     ],
 };

@@ -83,6 +83,8 @@ pub enum Report {
     Exited,
     /// The container is not on its host any more.
     Vanished,
+    /// The container ended once too often: its policy has it started no more.
+    GaveUp,
     /// The agent of the host is not connected.
     Lost,
     /// The agent of the host is connected again.
@@ -179,6 +181,7 @@ impl Report {
         match self {
             Self::Exited => "exited",
             Self::Vanished => "vanished",
+            Self::GaveUp => "gaveUp",
             Self::Lost => "lost",
             Self::Reconnected => "reconnected",
         }

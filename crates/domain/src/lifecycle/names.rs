@@ -60,6 +60,8 @@ names! {
         Stop = "stop",
         /// End its run and run it again.
         Restart = "restart",
+        /// Run it again after it ended by itself or did not do its work, as its policy says.
+        Recover = "recover",
         /// Take it away.
         Remove = "remove",
         /// Forget it.

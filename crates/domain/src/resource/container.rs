@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::health_check::{HealthCheck, HealthState};
 use super::limits;
 use super::placement::ContainerPlacement;
+use super::restart_policy::RestartPolicy;
 use super::validation::{self, Invalid};
-use crate::ResourceId;
+use crate::{ResourceId, Timestamp};
 
 /// What was asked of a container. Unknown fields are refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +53,12 @@ pub struct ContainerSpec {
     /// Wishes about the host.
     #[serde(default)]
     pub placement: ContainerPlacement,
+    /// What happens when it ends by itself.
+    #[serde(default)]
+    pub restart_policy: RestartPolicy,
+    /// How it is found out whether it does its work; it is not looked at if absent.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
     /// Whether to start the container once it is created.
     #[serde(default = "yes")]
     pub start: bool,
@@ -165,6 +173,24 @@ pub struct ContainerStatus {
     /// The host on which it was and may still be, while it is brought up on another one.
     #[serde(default)]
     pub former_host_id: Option<ResourceId>,
+    /// Whether it does its work, as its agent found out; null if it is not looked at or does not run.
+    #[serde(default)]
+    pub health_state: Option<HealthState>,
+    /// What the last try failed of that made it unhealthy.
+    #[serde(default)]
+    pub health_message: Option<String>,
+    /// How often Drover has started it again by itself since it was last started by somebody.
+    #[serde(default)]
+    pub restarts: u32,
+    /// How many runs in a row have ended soon after they began, or had to be ended.
+    #[serde(default)]
+    pub failed_runs: u32,
+    /// Whether it waits to be started again although several runs in a row have failed.
+    #[serde(default)]
+    pub crash_loop: bool,
+    /// When it is started again, while it waits for that.
+    #[serde(default)]
+    pub next_start: Option<Timestamp>,
     /// Why the last intent failed, in words for a person.
     #[serde(default)]
     pub error: Option<String>,

@@ -21,6 +21,8 @@ pub(super) const LABEL_KEY_LIMIT: usize = 128;
 pub(super) const LABEL_VALUE_LIMIT: usize = 1_024;
 /// The least memory that Docker gives to a container, in MiB.
 pub(super) const LEAST_MEMORY_MIB: u32 = 6;
+/// The most characters of a path on a web server.
+pub(super) const PATH_LIMIT: usize = 2_048;
 /// Labels of this prefix are Drover's own.
 pub(super) const RESERVED_LABELS: &str = "drover.";
 
@@ -65,6 +67,16 @@ pub(super) fn text_schema(_: &mut SchemaGenerator) -> Schema {
 /// The schema of several texts that a process is given.
 pub(super) fn texts_schema(generator: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "items": text_schema(generator) })
+}
+
+/// The schema of a command: at least the program.
+pub(super) fn command_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "minItems": 1, "items": text_schema(generator) })
+}
+
+/// The schema of a path on a web server.
+pub(super) fn path_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": PATH_LIMIT, "pattern": "^/[!-~]*$" })
 }
 
 /// The schema of environment variables.

@@ -8,11 +8,13 @@ mod account;
 mod agent;
 mod api_key;
 mod container;
+mod health_check;
 mod host;
 mod limits;
 mod placement;
 mod project;
 mod registration_token;
+mod restart_policy;
 mod validation;
 
 use std::collections::BTreeMap;
@@ -28,11 +30,13 @@ pub use api_key::{ApiKeySpec, ApiKeyStatus};
 pub use container::{
     ContainerSpec, ContainerStatus, NetworkAttachment, Port, Protocol, ResourceLimits,
 };
+pub use health_check::{HealthCheck, HealthState, HttpProbe, OnUnhealthy, Probe, TcpProbe};
 pub use host::{Capacity, HostFacts, HostSpec, HostStatus};
 pub use limits::{DESCRIPTION_LIMIT, labels_schema, metadata_schema, name_schema};
 pub use placement::{Affinity, ContainerPlacement, Neighbours, OnHostLoss, Strategy};
 pub use project::{ProjectSpec, Quota};
 pub use registration_token::{RegistrationTokenSpec, RegistrationTokenStatus};
+pub use restart_policy::{RestartCondition, RestartPolicy};
 pub use validation::{
     Invalid, validate_description, validate_labels, validate_metadata, validate_name,
 };

@@ -7,11 +7,11 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::ContainerSpec;
 use super::limits::{
     DESCRIPTION_LIMIT, IMAGE_LIMIT, LABEL_KEY_LIMIT, LABEL_VALUE_LIMIT, LABELS_LIMIT,
     LEAST_MEMORY_MIB, METADATA_LIMIT, NAME_LIMIT, RESERVED_LABELS,
 };
+use super::{ContainerSpec, health_check};
 
 /// A field that is not sound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -165,7 +165,9 @@ pub(super) fn validate_container(spec: &ContainerSpec) -> Result<(), Invalid> {
             "is 0; leave it out for no limit",
         ));
     }
-    validate_networks(spec)
+    validate_networks(spec)?;
+    spec.restart_policy.validate()?;
+    health_check::validate(spec)
 }
 
 fn validate_image(image: &str) -> Result<(), Invalid> {

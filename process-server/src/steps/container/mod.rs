@@ -31,6 +31,7 @@ fn seen(resource: &Resource, seen: &SeenContainer) -> Result<Outcome, StepError>
     let mut details = resource.details.clone();
     if let Details::Container { status, .. } = &mut details {
         seen.record(status)?;
+        status.wait_no_more();
         if seen.state() == seen_container::State::Running {
             status.exit_code = None;
         }
@@ -48,6 +49,9 @@ fn gone(resource: &Resource) -> Outcome {
         status.runtime_id = None;
         status.bound_ports.clear();
         status.address = None;
+        status.health_state = None;
+        status.health_message = None;
+        status.wait_no_more();
     }
     Outcome::Done(Box::new(Changes {
         details: Some(details),

@@ -1,6 +1,9 @@
-//! Have the host's agent start the container. One that somebody took away meanwhile is made again.
+//! Have the host's agent start the container. One that somebody took away meanwhile is made again. What
+//! was counted of failed runs is forgotten, unless it is for them that the container is started.
 
 use drover_domain::engine::{Failure, Outcome};
+use drover_domain::lifecycle::Request;
+use drover_domain::resource::Details;
 use drover_proto::v1::StartContainer;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
@@ -35,7 +38,16 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         }
     }
     match answer {
-        Answer::Container(seen) => super::seen(&former::forget(context.resource), &seen),
+        Answer::Container(seen) => {
+            let mut started = former::forget(context.resource);
+            let is_asked_for = matches!(context.process.request, Request::Start | Request::Restart);
+            if let Details::Container { status, .. } = &mut started.details
+                && is_asked_for
+            {
+                status.begin_anew();
+            }
+            super::seen(&started, &seen)
+        }
         other => context.otherwise_unless_gone(host, other).await,
     }
 }

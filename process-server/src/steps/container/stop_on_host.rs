@@ -1,25 +1,27 @@
 //! Have the host's agent stop the container. One that was never made is stopped already; so is one
 //! whose host was removed. With `force`, which is how the containers of a host are stopped that is
-//! given up, a host whose agent is not connected is not waited for.
-
-use std::time::Duration;
+//! given up, a host whose agent is not connected is not waited for. A recovery has nothing to stop where
+//! the end is known already.
 
 use drover_domain::engine::Outcome;
+use drover_domain::lifecycle::Request;
 use drover_proto::v1::StopContainer;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
 use super::former;
 use crate::agents::Answer;
-use crate::steps::{Context, StepError};
-
-/// How long a container may take to end by itself before it is killed; Docker's own default.
-const GRACE: Duration = Duration::from_secs(10);
+use crate::steps::{Context, GRACE, StepError};
 
 pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     let Some(host) = context.resource.host else {
         return Ok(Outcome::done());
     };
+    let has_ended = super::parts(context.resource)
+        .is_some_and(|(_, status)| status.exit_code.is_some() || status.runtime_id.is_none());
+    if context.process.request == Request::Recover && has_ended {
+        return Ok(Outcome::done());
+    }
     if context.is_gone(host).await? {
         return Ok(super::gone(context.resource));
     }
