@@ -11,11 +11,12 @@
 //! is given the commands of its own host and no others, its replies count only for commands that
 //! were sent on this very connection, and whatever it reports is marked with its own host. It has
 //! no access to the database, the bus or the lock service. What it says is looked at
-//! ([`border`]) and read at a bounded rate ([`allowance`]); what it may not do counts for nothing and
-//! is written down ([`offences`]).
+//! (`border`) and read at a bounded rate (`allowance`); what it may not do counts for nothing and
+//! is written down (`offences`).
 //!
-//! Which agents are connected is told in the database ([`presence`]); nothing else is kept. When an agent server dies, its agents come back through another, and the
-//! processes that waited for their replies send the commands again.
+//! Which agents are connected is told in the database (`presence`); nothing else is kept. When an agent
+//! server dies, its agents come back through another, and the processes that waited for their replies
+//! send the commands again.
 
 mod allowance;
 mod border;

@@ -124,7 +124,7 @@ pub struct RunArguments {
     /// The most memory, as 64m, 64MiB or 1.5g
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub memory: Option<u32>,
-    /// When it is started again: no, on-failure[:TIMES] or always
+    /// When it is started again: `no`, `on-failure`, `on-failure:TIMES` or `always`
     #[arg(long, value_name = "POLICY", value_parser = parse_restart)]
     pub restart: Option<RestartPolicy>,
     /// The most processor time, as 0.5 or 2
