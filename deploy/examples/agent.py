@@ -2,7 +2,7 @@
 """An agent of Drover in the plain form of docs/agent-protocol.md. Its containers are processes of this machine: the
 image is ignored, nothing is isolated, and none outlives the agent. It needs Linux and Python 3.8, nothing else.
 Settings: DROVER_AGENT_SERVER, DROVER_DATA_DIR, DROVER_REGISTRATION_TOKEN, DROVER_CA_FILE."""
-import collections, functools, http.client, json, os, platform, random, secrets, signal, socket, ssl, subprocess
+import collections, contextlib, functools, http.client, json, os, platform, random, secrets, signal, socket, ssl, subprocess
 import threading, time, urllib.parse, uuid
 
 SERVER = urllib.parse.urlparse(os.environ["DROVER_AGENT_SERVER"])
@@ -52,12 +52,12 @@ def seen(name):
         return {**told, "state": "STATE_RUNNING" if process else "STATE_CREATED"}
     return {**told, "state": "STATE_EXITED", "exitCode": code if code >= 0 else 128 - code}
 def end(name, grace):
-    process, until = containers.get(name, {}).get("process"), time.monotonic() + grace
-    if process and process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
+    process, until, how = containers.get(name, {}).get("process"), time.monotonic() + grace, signal.SIGTERM
     while process and process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):  # Who looks around at this moment may find its end first.
+            os.killpg(process.pid, how)
         time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL if time.monotonic() >= until else 0)
+        how = signal.SIGKILL if time.monotonic() >= until else 0
 def act(name, command):
     if "takeInventory" in command:
         return {"inventory": inventory()}
