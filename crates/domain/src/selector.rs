@@ -75,6 +75,10 @@ impl Selector {
     /// # Errors
     /// When it is malformed.
     pub fn join(&mut self, text: &str) -> Result<(), BadSelector> {
+        // No database can hold one.
+        if text.contains('\0') {
+            return Err(BadSelector("has a NUL character".to_owned()));
+        }
         let mut reader = Reader {
             rest: text.chars().peekable(),
         };
@@ -192,11 +196,11 @@ impl JsonSchema for Selector {
 }
 
 impl Selector {
-    /// The form of a selector as a regular expression, but for what is quoted.
+    /// The form of a selector as a regular expression.
     pub fn pattern() -> String {
         // What Unicode counts as a space, regular expressions do not in every language.
-        let key = "[^\\s\\u0085=!,()\"\\u0000]+";
-        let value = "[^,()\"\\u0000]*";
+        let key = r#"([^\s\u0085=!,()"\u0000]+|"([^"\\\u0000]|\\[^\u0000])+")"#;
+        let value = r#"([^,()"\u0000]*|"([^"\\\u0000]|\\[^\u0000])*")"#;
         let one = format!(
             "(!{key}|{key}(!=|==?){value}|{key} (in|notin) \\({value}(,{value})*\\)|{key})"
         );

@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::limits;
 use super::validation::Invalid;
@@ -86,15 +86,27 @@ pub enum Strategy {
 #[schemars(transform = exactly_one)]
 pub struct Affinity {
     /// Hosts whose labels are selected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Selector")]
     pub hosts: Option<Selector>,
     /// Hosts with a container of the same project whose labels are selected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Selector")]
     pub containers: Option<Selector>,
     /// Hosts with a container of the same project that has this name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(schema_with = "limits::name_schema")]
     pub container: Option<String>,
     /// How much it is wished for, beside other wishes; required if absent.
@@ -120,6 +132,13 @@ impl Neighbours {
             Self::Named(wanted) => wanted == name,
         }
     }
+}
+
+/// What is named is something: null is not.
+fn not_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 fn exactly_one(schema: &mut Schema) {

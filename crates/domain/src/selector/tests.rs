@@ -61,6 +61,7 @@ fn a_malformed_selector_is_refused() {
         "\"a",
         "a in (b) c",
         "!a=b",
+        "\"a\0b\"",
     ] {
         assert!(Selector::parse(selector).is_err(), "{selector}");
     }

@@ -218,7 +218,7 @@ async fn an_action_that_the_state_does_not_allow_names_the_states_that_do(
     let problem = drover.api.post(&start, &json!({})).await?;
     let problem = problem.problem(409, "container.state")?;
     ensure!(
-        problem["allowedStates"] == json!(["created", "stopped", "error"]),
+        problem["allowedStates"] == json!(["created", "stopped", "error", "restarting"]),
         "allowedStates is {}",
         problem["allowedStates"]
     );
