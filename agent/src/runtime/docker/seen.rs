@@ -44,6 +44,10 @@ pub(super) fn inspected(id: ResourceId, found: &ContainerInspectResponse) -> See
     }
 }
 
+/// How long Docker may take, in milliseconds, to write down that a container has begun. One that has ended
+/// by then ended, in Docker's words, before it began.
+const WRITTEN_WITHIN: i64 = 60_000;
+
 /// How long a run lasted, from Docker's moments of its beginning and its end.
 fn ran_millis(started: &str, finished: &str) -> Option<i64> {
     let moment = |text: &str| {
@@ -52,7 +56,8 @@ fn ran_millis(started: &str, finished: &str) -> Option<i64> {
     };
     // One that never began has the year 1 for both.
     let (started, finished) = (moment(started)?, moment(finished)?);
-    (finished >= started).then_some(finished - started)
+    let lasted = finished - started;
+    (lasted >= -WRITTEN_WITHIN).then_some(lasted.max(0))
 }
 
 /// From a list. `None` if it bears no id of Drover's.
@@ -162,6 +167,8 @@ mod tests {
             ran_millis(started, "2026-11-21T00:00:02.123456789Z"),
             Some(1_623)
         );
+        // It had ended before Docker wrote down that it had begun.
+        assert_eq!(ran_millis(started, "2026-11-21T00:00:00.4Z"), Some(0));
         assert_eq!(ran_millis(started, "2026-11-20T00:00:00Z"), None);
         assert_eq!(ran_millis(started, "never"), None);
     }
