@@ -27,7 +27,7 @@ use crate::body::{self, FromObject, JsonBody};
 use crate::conditional::Precondition;
 use crate::new::Given;
 use crate::problem::Problem;
-use crate::problem::catalogue::ROLE;
+use crate::problem::catalogue::{ACCOUNT_ROLE, ROLE};
 use crate::query::{Nothing, Strict};
 use crate::recording::Repeatable;
 use crate::representation::{self, ApiKey, Kind, Shown};
@@ -119,7 +119,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     );
     let remove = about(needs, tag, "deleteApiKey", "Revokes a key, at once");
     routes
-        .post("/apiKeys", create.fails(&[&ROLE]), self::create)
+        .post(
+            "/apiKeys",
+            create.fails(&[&ROLE, &ACCOUNT_ROLE]),
+            self::create,
+        )
         .delete("/apiKeys/{id}", remove, self::remove)
 }
 
@@ -269,7 +273,12 @@ impl From<KeyError> for Problem {
         match error {
             KeyError::Missing(ResourceType::Project) => Problem::no_project(),
             KeyError::Missing(_) => Self::invalid("accountId", "there is no such account"),
-            KeyError::NotCovered => Self::invalid("role", "is more than the account may there"),
+            KeyError::NotCovered => Self::new(
+                &ACCOUNT_ROLE,
+                "the account that the key would act for may less than that there",
+            )
+            .with_field("role")
+            .with_hint("ask for a lower role, or make the account a member of the project first"),
             KeyError::Repeated => Self::repeated(),
             KeyError::Store(error) => error.into(),
         }

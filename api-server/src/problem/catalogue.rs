@@ -43,6 +43,7 @@ kinds! {
     STATE = CONFLICT, "*.state", "Not in this state";
     CONFLICT = CONFLICT, "conflict", "Conflict";
     ACCOUNT_NAME = CONFLICT, "account.nameTaken", "Name taken";
+    ACCOUNT_ROLE = CONFLICT, "account.role", "The account is less";
     PROJECT_IN_USE = CONFLICT, "project.inUse", "In use";
     PROJECT_DEFAULT = CONFLICT, "project.default", "There always is one";
     REPEATED = CONFLICT, "idempotency.conflict", "Repeated too soon";

@@ -128,7 +128,7 @@ async fn a_key_is_never_more_than_its_maker(drover: &Drover) -> Result<()> {
     // Nor does an operator give an account more than it has.
     let more = json!({ "accountId": person, "projectId": foreign, "role": "viewer" });
     let more = drover.api.post("/v1/apiKeys", &more).await?;
-    more.problem(422, "invalid").map(drop)
+    more.problem(409, "account.role").map(drop)
 }
 
 async fn everybody_sees_and_revokes_their_own_keys_only(drover: &Drover) -> Result<()> {
