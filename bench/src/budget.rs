@@ -24,6 +24,8 @@ const COUNTERS: &str = "SELECT json_build_object(
     'walBytes', pg_current_wal_lsn() - '0/0',
     'writeTransactions', pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
     'statements', (SELECT sum(calls) FROM pg_stat_statements),
+    'rowsWritten', (SELECT coalesce(sum(rows), 0) FROM pg_stat_statements
+        WHERE query ~* '(insert into|delete from|update [^ ]+ set) '),
     'statementMilliseconds', (SELECT sum(total_exec_time) FROM pg_stat_statements))";
 
 /// The statements that took the most time since the counters were set to nothing.

@@ -15,10 +15,12 @@
 //! | `churn` | containers come, go and are purged: whether the database stays the size that it was |
 //! | `api` | W4: how many reads, lists and creates one API server answers a second, asked by `wrk` |
 //! | `watchers` | 1,000 watch 100 changes a second: whether all are told of all, when, and what it costs |
+//! | `agents` | W6: 5,000 agents that do nothing, and all of them after the agent server was killed |
+//! | `docker` | W2: 100 real containers, beside the bare Docker API |
 //! | `placement` | how long it takes to choose one of 5,000 hosts with 100,000 containers |
 //! | `floors` | what PostgreSQL and etcd alone can do here, to read the others by |
 //!
-//! Everything is real but the containers: PostgreSQL with `fsync`, NATS, etcd, every service an
+//! Everything is real but the containers (those of `docker` are): PostgreSQL with `fsync`, NATS, etcd, every service an
 //! operating-system process of its own, and hosts whose runtime keeps containers in memory
 //! (`droverd simulate`). The benchmark speaks to the public API only. Its own client and observer
 //! share the processors with what they measure; their cost is told with the others (`benchClient`).
@@ -41,7 +43,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use outcome::Outcome;
-use workloads::{api, churn, create, floors, idle, placement, stuck, takeover, watchers};
+use workloads::{
+    agents, api, churn, create, docker, floors, idle, placement, stuck, takeover, watchers,
+};
 
 /// Measures Drover on this machine
 #[derive(Parser)]
@@ -76,6 +80,10 @@ enum Workload {
     Api(api::Size),
     /// Many who watch
     Watchers(watchers::Size),
+    /// Many agents that do nothing, and their return
+    Agents(agents::Size),
+    /// Real containers, beside the bare engine
+    Docker(docker::Size),
     /// Choosing hosts
     Placement(placement::Size),
     /// The database and the lock service alone
@@ -117,6 +125,8 @@ async fn run(workload: &Workload, results: &Path) -> Result<Outcome> {
         Workload::Churn(size) => churn::run(*size).await,
         Workload::Api(size) => api::run(*size).await,
         Workload::Watchers(size) => watchers::run(*size).await,
+        Workload::Agents(size) => agents::run(*size).await,
+        Workload::Docker(size) => docker::run(*size).await,
         Workload::Placement(size) => placement::run(*size),
         Workload::Floors(size) => floors::run(*size, results).await,
         Workload::All | Workload::Quick => anyhow::bail!("one at a time"),
@@ -134,6 +144,8 @@ fn all() -> Vec<Workload> {
         "churn",
         "api",
         "watchers",
+        "agents",
+        "docker",
         "placement",
         "floors",
     ];
@@ -182,6 +194,15 @@ fn quick() -> Vec<Workload> {
             watchers: 200,
             rate: 100,
             seconds: 5,
+        }),
+        Workload::Agents(agents::Size {
+            agents: 500,
+            seconds: 5,
+        }),
+        Workload::Docker(docker::Size {
+            containers: 20,
+            connections: 8,
+            rounds: 1,
         }),
         Workload::Placement(placement::Size {
             hosts: 5_000,

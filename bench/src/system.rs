@@ -44,21 +44,25 @@ impl System {
         process_flags: &[&str],
         hosts: usize,
     ) -> Result<Self> {
+        let process_flags = process_flags.iter().map(|flag| (*flag).to_owned());
         let shape = Shape {
-            api_servers: 1,
-            process_servers,
-            agent_servers: 1,
-            agents: 0,
-            process_flags: process_flags
-                .iter()
-                .map(|flag| (*flag).to_owned())
-                .collect(),
-            postgres_settings: POSTGRES.map(str::to_owned).to_vec(),
+            process_flags: process_flags.collect(),
+            ..shape(process_servers)
         };
         let cluster = Cluster::of(Runtime::Simulated, &shape).await?;
         let extension = "CREATE EXTENSION pg_stat_statements";
         cluster.postgres.query(extension).await?;
         Self::with_hosts(Wiring::Cluster(Box::new(cluster)), hosts).await
+    }
+
+    /// A cluster of one each, with one agent that has the machine's Docker engine.
+    pub(crate) async fn with_docker() -> Result<Self> {
+        let shape = Shape {
+            agents: 1,
+            ..shape(1)
+        };
+        let cluster = Cluster::of(Runtime::Docker, &shape).await?;
+        Self::with_hosts(Wiring::Cluster(Box::new(cluster)), 0).await
     }
 
     /// `droverd standalone` with so many hosts beside its own.
@@ -74,7 +78,9 @@ impl System {
             wiring,
             key: key.trim().to_owned(),
         };
-        system.add_hosts("sim", hosts, &[]).await?;
+        if hosts > 0 {
+            system.add_hosts("sim", hosts, &[]).await?;
+        }
         Ok(system)
     }
 
@@ -126,12 +132,25 @@ impl System {
                 ("nats", vec![cluster.nats.id()]),
                 ("etcd", vec![cluster.etcd.id()]),
                 ("postgres", cluster.postgres.ids()?),
+                ("agent", ids(&cluster.agents)),
             ],
         };
         let fleets = self.fleets.iter().map(|fleet| fleet.process.id());
         all.push(("simulatedHosts", fleets.collect()));
         all.push(("benchClient", vec![std::process::id()]));
         Ok(all)
+    }
+}
+
+/// One API server, one agent server, so many process servers, and no agents.
+fn shape(process_servers: usize) -> Shape {
+    Shape {
+        api_servers: 1,
+        process_servers,
+        agent_servers: 1,
+        agents: 0,
+        process_flags: Vec::new(),
+        postgres_settings: POSTGRES.map(str::to_owned).to_vec(),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The workloads, a file each.
 
+pub(crate) mod agents;
 pub(crate) mod api;
 pub(crate) mod churn;
 pub(crate) mod create;
+pub(crate) mod docker;
 pub(crate) mod floors;
 pub(crate) mod idle;
 pub(crate) mod placement;

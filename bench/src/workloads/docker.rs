@@ -1,0 +1,161 @@
+//! W2: real containers, by Drover and by the bare Docker API on the same engine in the same run.
+//!
+//! Rounds of both take turns, so that what the machine does besides weighs on both alike; each begins
+//! with an engine that has none of the containers of the round before. A round is over when the last of
+//! its containers runs: by the answer to its start for the bare API, by a watch of Drover's API for
+//! Drover, which also has it in the database then. The figure to quote is the ratio of the medians.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bollard::models::{ContainerCreateBody, HostConfig};
+use drover_scenarios::docker::{Engine, HELLO};
+use drover_scenarios::installation::Drover;
+use futures::future::try_join_all;
+use serde_json::json;
+
+use crate::budget::resident_kib;
+use crate::load::create_all;
+use crate::observer::{Observer, Seen};
+use crate::outcome::{Outcome, Times};
+use crate::system::System;
+
+const WITHIN: Duration = Duration::from_secs(300);
+/// The containers that an agent is to hold in little memory.
+const HELD: usize = 50;
+
+/// How many containers, how often.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Size {
+    /// How many containers a round
+    #[arg(long, default_value_t = 100)]
+    pub(crate) containers: usize,
+    /// How many requests at a time, to the bare API and to Drover's
+    #[arg(long, default_value_t = 8)]
+    pub(crate) connections: usize,
+    /// How many rounds of each
+    #[arg(long, default_value_t = 3)]
+    pub(crate) rounds: usize,
+}
+
+pub(crate) async fn run(size: Size) -> Result<Outcome> {
+    let parameters = json!({
+        "containers": size.containers, "connections": size.connections, "rounds": size.rounds,
+    });
+    let mut system = System::with_docker().await?;
+    let mut outcome = Outcome::of("docker", parameters);
+    let agent = system.cluster_parts()?.agents[0].id();
+    let observer = Observer::begin(system.api()).await?;
+    let alone = resident_kib(agent) / 1024.0;
+    let warm_up = Size {
+        containers: HELD,
+        ..size
+    };
+    by_drover(&system, &observer, warm_up).await?;
+    let held = resident_kib(agent) / 1024.0;
+    clear(&system, &observer).await?;
+
+    let (mut bare, mut ours, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..size.rounds {
+        bare.push(by_hand(system.drover(), size).await?);
+        let (rate, round) = by_drover(&system, &observer, size).await?;
+        ours.push(rate);
+        times.extend(round);
+        clear(&system, &observer).await?;
+    }
+    outcome.detail("bareRounds", json!(bare));
+    outcome.detail("droverRounds", json!(ours));
+    let (bare, ours) = (median(bare), median(ours));
+    outcome.add("bare Docker API, running", bare, "/s");
+    outcome.add("Drover, running", ours, "/s");
+    outcome.add_with_goal("Drover to bare", ours / bare * 100.0, "%", "> 95");
+    Times::of(times).add_to(&mut outcome, "asked to running");
+    outcome.add("memory of the agent with none", alone, "MiB");
+    let name = format!("memory of the agent with {HELD}");
+    outcome.add_with_goal(name, held, "MiB", "< 15");
+    Ok(outcome)
+}
+
+/// One round of Drover: containers a second, and how long each took.
+async fn by_drover(
+    system: &System,
+    observer: &Observer,
+    size: Size,
+) -> Result<(f64, Vec<Duration>)> {
+    let spec = system.drover().hello(json!({ "start": true })).to_string();
+    let created = create_all(system, &spec, size.containers, size.connections).await?;
+    let ran = |seen: &Seen| {
+        let moments = created.iter().map(|one| seen.running.get(&one.id).copied());
+        moments.collect::<Option<Vec<_>>>()
+    };
+    let ran = observer.until("all run", WITHIN, ran).await?;
+    let first = created.iter().map(|one| one.asked).min().context("one")?;
+    let last = ran.iter().max().context("one")?;
+    let rate = size.containers as f64 / (*last - first).as_secs_f64();
+    let times = created.iter().zip(ran);
+    let times = times.map(|(one, ran)| ran.saturating_duration_since(one.asked));
+    Ok((rate, times.collect()))
+}
+
+/// Removes all containers of Drover, which Docker has none of then.
+async fn clear(system: &System, observer: &Observer) -> Result<()> {
+    let mut connection = system.connect().await?;
+    let mut running: Vec<String> = observer.seen().running.keys().cloned().collect();
+    running.retain(|id| !observer.seen().removed.contains(id));
+    for id in &running {
+        connection
+            .delete(&format!("/v1/containers/{id}?force=true"))
+            .await?;
+    }
+    let all = |seen: &Seen| {
+        running
+            .iter()
+            .all(|id| seen.removed.contains(id))
+            .then_some(())
+    };
+    observer.until("all are removed", WITHIN, all).await?;
+    system.drover().docker_has_exactly(&[]).await
+}
+
+/// One round of the bare API, with what Drover would ask it for: containers a second.
+async fn by_hand(drover: &Drover, size: Size) -> Result<f64> {
+    let engine = drover.engine()?;
+    let left = Cell::new(size.containers);
+    let began = Instant::now();
+    let workers = (0..size.connections).map(|_| async {
+        while left.get() > 0 {
+            left.set(left.get() - 1);
+            create_and_start(engine, drover.label()).await?;
+        }
+        anyhow::Ok(())
+    });
+    try_join_all(workers).await?;
+    let rate = size.containers as f64 / began.elapsed().as_secs_f64();
+    let (name, value) = drover.label();
+    let made = engine.containers(name, value).await?;
+    ensure!(made.len() == size.containers, "{} are there", made.len());
+    engine.remove_containers(name, value).await?;
+    Ok(rate)
+}
+
+async fn create_and_start(engine: &Engine, (name, value): (&str, &str)) -> Result<()> {
+    let body = ContainerCreateBody {
+        image: Some(HELLO.to_owned()),
+        labels: Some(HashMap::from([(name.to_owned(), value.to_owned())])),
+        host_config: Some(HostConfig {
+            network_mode: Some("bridge".to_owned()),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    };
+    let created = engine.client.create_container(None, body).await?;
+    engine.client.start_container(&created.id, None).await?;
+    Ok(())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
