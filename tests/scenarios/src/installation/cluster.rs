@@ -190,7 +190,7 @@ impl Cluster {
     fn agent(&self, index: usize, runtime: Runtime, token: &str) -> Result<Process> {
         let name = format!("host-{index}");
         let program = match index {
-            0 => executables::program("droverd", &name)?.argument("agent"),
+            1 => executables::program("droverd", &name)?.argument("agent"),
             _ => executables::program("drover-agent", &name)?,
         };
         let folder = self.drover.folder();
