@@ -196,7 +196,8 @@ fn quick() -> Vec<Workload> {
             seconds: 5,
         }),
         Workload::Agents(agents::Size {
-            agents: 500,
+            agents: 200,
+            settle: 2,
             seconds: 5,
         }),
         Workload::Docker(docker::Size {

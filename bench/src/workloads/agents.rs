@@ -16,8 +16,6 @@ use crate::outcome::Outcome;
 use crate::system::System;
 
 const WITHIN: Duration = Duration::from_secs(300);
-/// After all are connected, so that what came with their arrival is done.
-const SETTLE: Duration = Duration::from_secs(15);
 /// How often the server is asked how many are connected.
 const LOOK: Duration = Duration::from_millis(100);
 /// The gauge of the agent server.
@@ -29,14 +27,22 @@ pub(crate) struct Size {
     /// How many agents
     #[arg(long, default_value_t = 5_000)]
     pub(crate) agents: usize,
+    /// How long they are left alone when all are connected, in seconds, until what came with their
+    /// arrival is done
+    #[arg(long, default_value_t = 15)]
+    pub(crate) settle: u64,
     /// How long they are idle, in seconds
     #[arg(long, default_value_t = 60)]
     pub(crate) seconds: u64,
 }
 
 pub(crate) async fn run(size: Size) -> Result<Outcome> {
-    let Size { agents, seconds } = size;
-    let parameters = json!({ "agents": agents, "seconds": seconds });
+    let Size {
+        agents,
+        settle,
+        seconds,
+    } = size;
+    let parameters = json!({ "agents": agents, "settle": settle, "seconds": seconds });
     let mut system = System::cluster(1, &[], 0).await?;
     let mut outcome = Outcome::of("agents", parameters);
     let server = system.cluster_parts()?.agent_servers[0].id();
@@ -44,7 +50,7 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     system.add_hosts("idle", agents, &[]).await?;
     all_are_connected(&system, agents).await?;
     let arrived = began.elapsed().as_secs_f64();
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(Duration::from_secs(settle)).await;
 
     let idle = read(&system, agents, Duration::from_secs(seconds)).await?;
     let core = |part: &str| idle.of(&format!("cpu of {part}, each")) * agents as f64 / 1e4;
