@@ -86,14 +86,18 @@ pub(crate) fn hosts_at_rest(hosts: usize) {
 
 /// Counts the unfinished processes now and then, until `shutdown`.
 pub(crate) async fn take_census(store: Store, clock: Arc<dyn Clock>, shutdown: CancellationToken) {
+    let mut last = Duration::ZERO;
     loop {
         let began = Instant::now();
         match store.census().await {
             Ok(census) => tell(&census, clock.now()),
             Err(error) => tracing::debug!(%error, "the processes could not be counted"),
         }
-        // The database is busy with this for a small share of the time only.
-        let usual = PAUSE.max(began.elapsed() * SHARE).min(LONGEST_PAUSE);
+        let took = began.elapsed();
+        // The database is busy with this for a small share of the time only. What both of the last two
+        // took, it costs; what one of them took alone, it may have waited for others.
+        let cost = took.min(std::mem::replace(&mut last, took));
+        let usual = PAUSE.max(cost * SHARE).min(LONGEST_PAUSE);
         let pause = usual.mul_f64(0.75 + rand::random::<f64>() / 2.0);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
