@@ -26,8 +26,6 @@ use futures::StreamExt;
 use uuid::Uuid;
 
 const HELLO: &str = "drover/hello";
-/// For an engine that others use at the same time.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An agent of this test's own on the shared engine. Its containers go when it goes.
 struct Bench {
@@ -69,15 +67,6 @@ impl Bench {
     async fn inspect(&self, id: ResourceId) -> ContainerInspectResponse {
         let name = format!("drover-{id}");
         self.docker.inspect_container(&name, None).await.unwrap()
-    }
-
-    /// Waits until the engine itself says that a container has ended.
-    async fn has_exited(&self, id: ResourceId) {
-        let name = format!("drover-{id}");
-        let mut ended = self.docker.wait_container(&name, None);
-        let waited = tokio::time::timeout(PATIENCE, ended.next()).await;
-        // An exit code other than 0 is an error in the words of the client.
-        waited.expect("the container ends").expect("an answer").ok();
     }
 
     async fn clean(self) {
@@ -309,8 +298,7 @@ async fn a_container_that_ends_or_vanishes_is_seen_within_five_seconds() {
     };
     let mut events = bench.runtime.watch();
     let soon = Duration::from_secs(5);
-    // The engine may be busy; what counts is the time from when something has happened.
-    let first = tokio::time::timeout(PATIENCE, events.next()).await.unwrap();
+    let first = tokio::time::timeout(soon, events.next()).await.unwrap();
     assert_eq!(first, Some(RuntimeEvent::Gap));
 
     let ends = bench.id();
@@ -322,14 +310,12 @@ async fn a_container_that_ends_or_vanishes_is_seen_within_five_seconds() {
     bench.runtime.start(ends).await.unwrap();
     let event = tokio::time::timeout(soon, events.next()).await.unwrap();
     assert_eq!(event, Some(RuntimeEvent::Began(ends)));
-    bench.has_exited(ends).await;
     let event = tokio::time::timeout(soon, events.next()).await.unwrap();
     assert_eq!(event, Some(RuntimeEvent::Ended(ends)));
     let seen = bench.runtime.inspect(ends).await.unwrap();
     assert_eq!((seen.state(), seen.exit_code), (State::Exited, Some(3)));
-    let patience = i64::try_from(PATIENCE.as_millis()).unwrap();
     assert!(
-        seen.ran_millis.is_some_and(|millis| millis < patience),
+        seen.ran_millis.is_some_and(|millis| millis < 5_000),
         "{seen:?}"
     );
 
