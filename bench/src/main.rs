@@ -20,9 +20,9 @@
 //! | `placement` | how long it takes to choose one of 5,000 hosts with 100,000 containers |
 //! | `floors` | what PostgreSQL and etcd alone can do here, to read the others by |
 //!
-//! Everything is real but the containers (those of `docker` are): PostgreSQL with `fsync`, NATS, etcd, every service an
-//! operating-system process of its own, and hosts whose runtime keeps containers in memory
-//! (`droverd simulate`). The benchmark speaks to the public API only. Its own client and observer
+//! Everything is real but the containers (those of `docker` are): PostgreSQL with `fsync`, NATS, etcd,
+//! every service an operating-system process of its own, and hosts whose runtime keeps containers in
+//! memory (`droverd simulate`). The benchmark speaks to the public API only. Its own client and observer
 //! share the processors with what they measure; their cost is told with the others (`benchClient`).
 //! Figures of a machine that does something else at the same time are worth little: the load
 //! average is in the file.

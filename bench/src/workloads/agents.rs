@@ -16,8 +16,6 @@ use crate::outcome::Outcome;
 use crate::system::System;
 
 const WITHIN: Duration = Duration::from_secs(300);
-/// How often the server is asked how many are connected.
-const LOOK: Duration = Duration::from_millis(100);
 /// The gauge of the agent server.
 const CONNECTED: &str = "drover_agents_connected";
 
@@ -132,23 +130,13 @@ async fn read(system: &System, agents: usize, during: Duration) -> Result<Figure
 async fn all_are_connected(system: &System, agents: usize) -> Result<()> {
     let health = system.drover().health.last().context("an agent server")?;
     let address = format!("{health}/metrics");
-    let began = Instant::now();
-    loop {
+    until("all agents are connected", WITHIN, || async {
         // It may not listen yet.
-        let connected = match reqwest::get(&address).await {
-            Ok(answer) => gauge(&answer.text().await?),
-            Err(_) => 0.0,
-        };
-        if connected >= agents as f64 {
-            return Ok(());
-        }
-        let late = began.elapsed() > WITHIN;
-        ensure!(
-            !late,
-            "{connected} of {agents} are connected after {WITHIN:?}"
-        );
-        tokio::time::sleep(LOOK).await;
-    }
+        let connected = gauge(&reqwest::get(&address).await?.text().await?);
+        ensure!(connected >= agents as f64, "{connected} of {agents} are");
+        Ok(())
+    })
+    .await
 }
 
 fn gauge(metrics: &str) -> f64 {
