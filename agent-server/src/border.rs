@@ -26,6 +26,14 @@ pub(crate) fn check_reply(reply: &mut Reply, asked: Option<&Envelope>) -> Result
             }
             check_container(seen)
         }
+        Some(reply::Result::Volume(seen)) => {
+            let asked = asked.and_then(|asked| asked.resource.as_ref());
+            if asked.is_some_and(|asked| asked.id != seen.volume_id) {
+                return Err(Offence::ForeignContainer);
+            }
+            let is_sound = is_name(&seen.volume_id) && is_name(&seen.runtime_id);
+            is_sound.then_some(()).ok_or(Offence::Unsound)
+        }
         Some(reply::Result::Inventory(inventory)) => check_inventory(inventory),
         Some(reply::Result::Failure(failure)) => {
             make_harmless(&mut failure.message);

@@ -5,14 +5,19 @@
 //! resource's line and for one of [`AT_A_TIME`] permits, checks that the command is still wanted,
 //! acts on the runtime, and writes the reply into the ledger. It is not tied to the connection on
 //! which the command came: when that goes, the work goes on and the reply is kept for a repeat.
+//!
+//! What takes long says how far it is ([`Telling`](crate::telling)), to whoever waits for it and to whoever
+//! stands in line behind it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use drover_domain::{Fence, ResourceId, ResourceRef, ResourceType};
+use drover_proto::v1::create_container::PullPolicy;
+use drover_proto::v1::seen_container::State;
 use drover_proto::v1::{
-    AgentFrame, Command, Failure, Inventory, Pong, Reply, SeenContainer, agent_frame,
-    command::Action, failure::Code, reply,
+    AgentFrame, Command, CreateContainer, Failure, Inventory, Pong, Reply, SeenContainer,
+    agent_frame, command::Action, failure::Code, reply,
 };
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
@@ -25,6 +30,7 @@ use crate::ledger::{Admission, Ledger, Place, Ticket, Waiter};
 use crate::machine;
 use crate::reports::{Cause, Reports};
 use crate::runtime::{Runtime, RuntimeError};
+use crate::telling::{Asked, Telling};
 
 /// Commands carried out at a time.
 const AT_A_TIME: usize = 64;
@@ -37,6 +43,7 @@ pub(crate) struct Executor {
     health: Arc<HealthChecks>,
     permits: Semaphore,
     tasks: TaskTracker,
+    telling: Telling,
 }
 
 /// A command that was understood.
@@ -58,6 +65,7 @@ impl Executor {
     ) -> Self {
         Self {
             runtime,
+            telling: Telling::new(ledger.clone()),
             ledger,
             reports,
             health,
@@ -109,7 +117,13 @@ impl Executor {
     }
 
     async fn carry_out(&self, order: Order, ticket: Ticket, place: Place) {
-        let Some(turn) = place.turn().await else {
+        let waiting = place.turn();
+        let asked = Asked {
+            command_id: &order.command_id,
+            resource: order.resource,
+            expires: order.expires,
+        };
+        let Some(turn) = self.telling.during(asked, waiting).await else {
             return;
         };
         let Ok(permit) = self.permits.acquire().await else {
@@ -117,7 +131,7 @@ impl Executor {
         };
         let reply = match self.unwanted(&order) {
             Some(reply) => reply,
-            None => self.act(&order).await,
+            None => self.telling.during(asked, self.act(&order)).await,
         };
         if let Some(reply::Result::Container(seen)) = &reply.result {
             let cause = match order.action {
@@ -161,6 +175,14 @@ impl Executor {
         let result = match &order.action {
             Action::Ping(_) => Ok(reply::Result::Pong(Pong {})),
             Action::TakeInventory(_) => self.inventory().await.map(reply::Result::Inventory),
+            Action::MakeVolume(wanted) => {
+                let made = self.runtime.make_volume(id, wanted).await;
+                made.map(reply::Result::Volume)
+            }
+            Action::RemoveVolume(_) => {
+                let removed = self.runtime.remove_volume(id).await;
+                removed.map(reply::Result::Volume)
+            }
             action => self
                 .act_on_container(id, action)
                 .await
@@ -199,7 +221,7 @@ impl Executor {
         let seen = match action {
             Action::CreateContainer(wanted) => {
                 self.health.made(id, wanted);
-                self.runtime.create(id, wanted).await
+                self.create(id, wanted).await
             }
             Action::StartContainer(_) => self.runtime.start(id).await,
             Action::StopContainer(stop) => {
@@ -207,13 +229,47 @@ impl Executor {
                 self.runtime.stop(id, grace).await
             }
             Action::RemoveContainer(_) => self.runtime.remove(id).await,
-            Action::Ping(_) | Action::TakeInventory(_) | Action::InspectContainer(_) => {
-                self.runtime.inspect(id).await
-            }
+            Action::Ping(_)
+            | Action::TakeInventory(_)
+            | Action::MakeVolume(_)
+            | Action::RemoveVolume(_)
+            | Action::InspectContainer(_) => self.runtime.inspect(id).await,
         };
         let mut seen = seen?;
         self.health.look(id, &mut seen);
         Ok(seen)
+    }
+
+    /// Makes a container, and fetches its image as its policy says.
+    async fn create(
+        &self,
+        id: ResourceId,
+        wanted: &CreateContainer,
+    ) -> Result<SeenContainer, RuntimeError> {
+        let resource = ResourceRef {
+            resource_type: ResourceType::Container,
+            id,
+        };
+        match wanted.pull_policy() {
+            PullPolicy::Never => self.runtime.create(id, wanted).await,
+            PullPolicy::Always => {
+                let seen = self.runtime.inspect(id).await?;
+                if seen.state() != State::Missing {
+                    return Ok(seen);
+                }
+                let telling = self.telling.begin(resource);
+                self.runtime.pull(wanted, telling.progress()).await?;
+                self.runtime.create(id, wanted).await
+            }
+            PullPolicy::IfNotPresent => match self.runtime.create(id, wanted).await {
+                Err(RuntimeError::ImageMissing(_)) => {
+                    let telling = self.telling.begin(resource);
+                    self.runtime.pull(wanted, telling.progress()).await?;
+                    self.runtime.create(id, wanted).await
+                }
+                other => other,
+            },
+        }
     }
 
     /// What the host is and what it runs.
@@ -261,8 +317,13 @@ fn understand(command: Command, now: Instant) -> Result<Order, Box<Reply>> {
             )));
         }
     };
-    let fits = matches!(action, Action::TakeInventory(_))
-        || resource.resource_type == ResourceType::Container;
+    let fits = match action {
+        Action::TakeInventory(_) => true,
+        Action::MakeVolume(_) | Action::RemoveVolume(_) => {
+            resource.resource_type == ResourceType::Volume
+        }
+        _ => resource.resource_type == ResourceType::Container,
+    };
     if command.id.is_empty() || !fits {
         let message = format!("the action does not fit {resource}, or has no id");
         return Err(Box::new(failed(command.id, Code::Refused, message)));
@@ -321,5 +382,7 @@ const fn name_of(action: &Action) -> &'static str {
         Action::StopContainer(_) => "stop",
         Action::RemoveContainer(_) => "remove",
         Action::InspectContainer(_) => "inspect",
+        Action::MakeVolume(_) => "make volume",
+        Action::RemoveVolume(_) => "remove volume",
     }
 }

@@ -7,7 +7,7 @@ use drover_configuration::{ConfigurationError, Runtime as RuntimeName, Settings}
 use crate::options::ServerAddressError;
 use crate::runtime::docker::DockerRuntime;
 use crate::runtime::simulated::SimulatedRuntime;
-use crate::runtime::{Runtime, RuntimeError};
+use crate::runtime::{HostPaths, Runtime, RuntimeError};
 use crate::{Options, Parts, RegistrationToken};
 
 /// Why an agent cannot be made of the settings.
@@ -29,9 +29,13 @@ pub enum LaunchError {
 /// # Errors
 /// When the runtime's address cannot be used.
 pub fn parts(settings: &Settings) -> Result<Parts, LaunchError> {
+    let paths = HostPaths::new(settings.host_paths());
     let runtime: Arc<dyn Runtime> = match settings.runtime {
-        RuntimeName::Docker => Arc::new(DockerRuntime::new(settings.docker_host.clone())?),
-        RuntimeName::Simulated => Arc::new(SimulatedRuntime::new()),
+        RuntimeName::Docker => {
+            let docker = DockerRuntime::new(settings.docker_host.clone())?;
+            Arc::new(docker.with_host_paths(paths))
+        }
+        RuntimeName::Simulated => Arc::new(SimulatedRuntime::new().with_host_paths(paths)),
     };
     Ok(Parts { runtime })
 }

@@ -175,6 +175,14 @@ impl Ledger {
         Admission::Begin(ticket, place)
     }
 
+    /// Those who wait for the reply to a command that is in hand.
+    pub(crate) fn waiters(&self, command_id: &str) -> Vec<Waiter> {
+        match self.books().entries.get(command_id) {
+            Some(Entry::InFlight(waiters)) => waiters.clone(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Joins the line of a resource without a command, to look at it while nobody acts on it.
     pub(crate) fn line_up(&self, resource: ResourceRef) -> Place {
         self.place(&mut self.books(), resource)

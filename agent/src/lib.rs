@@ -41,10 +41,12 @@ mod registrar;
 mod reports;
 pub mod runtime;
 mod session;
+mod telling;
 mod transport;
 mod watcher;
 
 pub use agent::{Agent, Error, Parts};
 pub use identity::StateFileError;
 pub use options::{Options, RegistrationToken, ServerAddress, ServerAddressError};
+pub use runtime::HostPaths;
 pub use transport::{Transport, TransportError};

@@ -127,9 +127,9 @@ impl Caller {
                 let own = projects.iter().map(|(project, _)| id(project)).collect();
                 let (subject, test) = match listed {
                     Listed::Resource(ResourceType::Project) => (Subject::Id, Test::OneOf(own)),
-                    Listed::Resource(ResourceType::Container) => {
-                        (Subject::Project, Test::OneOf(own))
-                    }
+                    Listed::Resource(
+                        ResourceType::Container | ResourceType::Volume | ResourceType::Network,
+                    ) => (Subject::Project, Test::OneOf(own)),
                     // What belongs to the installation is seen by whoever the type lets see it.
                     _ => (Subject::Project, Test::OneOfOrNull(own)),
                 };

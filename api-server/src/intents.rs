@@ -16,6 +16,7 @@ use crate::authorization::Caller;
 use crate::conditional::Precondition;
 use crate::problem::Problem;
 use crate::query::Preferred;
+use crate::references;
 use crate::representation::{self, Kind, Shown};
 
 /// How often an intent is decided anew because the resource moved meanwhile.
@@ -78,6 +79,9 @@ pub(crate) async fn commit_change<O: Outcome, T: Serialize>(
         let resource = caller.changeable(resource)?;
         // The transaction finds this version, or nothing comes of it.
         read.check(resource.version)?;
+        if request == Request::Remove {
+            references::refuse_while_used(shared, &resource).await?;
+        }
         let asked = asked(shared, caller, resource_type, request, force);
         let intent = Intent::to_change(resource, asked)?;
         let attached = attached(caller, &intent, &told)?;

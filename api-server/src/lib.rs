@@ -33,6 +33,7 @@ mod problem;
 mod query;
 mod rate_limits;
 mod recording;
+mod references;
 mod representation;
 mod request_id;
 mod router;

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use drover_domain::resource::{
-    Invalid, labels_schema, metadata_schema, name_schema, validate_description, validate_labels,
-    validate_metadata, validate_name,
+    Invalid, labels_schema, metadata_schema, name_schema, reference_schema, validate_description,
+    validate_labels, validate_metadata, validate_name,
 };
 use drover_domain::{ResourceId, ResourceType};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -57,6 +57,16 @@ pub(crate) fn given_schema(resource_type: ResourceType, generator: &mut SchemaGe
     let says = match resource_type {
         ResourceType::Account => "What people log in with; no other account has it.",
         ResourceType::Project => "What people know it by; need not be unique.",
+        ResourceType::Volume | ResourceType::Network => {
+            let mut name = reference_schema(generator);
+            let says = "What containers of its project refer to it by; no other one there has it.";
+            name.insert("description".to_owned(), json!(says));
+            if let Some(Value::Object(properties)) = schema.ensure_object().get_mut("properties") {
+                properties.insert("name".to_owned(), name.to_value());
+            }
+            schema.insert("required".to_owned(), json!(["name"]));
+            return schema;
+        }
         _ => return schema,
     };
     let properties = schema.ensure_object().get_mut("properties");

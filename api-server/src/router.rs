@@ -13,12 +13,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::authorization::Caller;
 use crate::handlers::{
-    accounts, api_keys, audit_logs, containers, health, index, lifecycles, logins, processes,
-    projects, registration_tokens, resources, schemas, sessions, settings, updates, watch,
+    accounts, api_keys, audit_logs, containers, health, index, lifecycles, logins, networks,
+    processes, projects, registration_tokens, resources, schemas, sessions, settings, updates,
+    volumes, watch,
 };
 use crate::limits;
 use crate::problem::Problem;
-use crate::representation::{Account, Agent, ApiKey, Container, Host, Project, RegistrationToken};
+use crate::representation::{
+    Account, Agent, ApiKey, Container, Host, Network, Project, RegistrationToken, Volume,
+};
 use crate::routes::Routes;
 use crate::{Shared, authentication, meter, openapi, rate_limits, recording, request_id};
 
@@ -37,6 +40,12 @@ pub(crate) fn api() -> Routes {
         .and(resources::routes::<Account>)
         .and(accounts::routes)
         .and(resources::routes::<ApiKey>)
+        .and(resources::routes::<Volume>)
+        .and(volumes::routes)
+        .and(resources::routes::<Network>)
+        .and(networks::routes)
+        .and(updates::routes::<Volume>)
+        .and(updates::routes::<Network>)
         .and(updates::routes::<Container>)
         .and(updates::routes::<Host>)
         .and(updates::routes::<RegistrationToken>)

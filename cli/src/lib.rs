@@ -64,6 +64,10 @@ pub async fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failur
         Command::Hosts(arguments) => commands::hosts::list(&session, &arguments).await,
         Command::Processes(arguments) => commands::processes::list(&session, &arguments).await,
         Command::Explain(arguments) => commands::explain::explain(&session, &arguments).await,
+        Command::Volume(arguments) => commands::storage::volume(&session, arguments.command).await,
+        Command::Network(arguments) => {
+            commands::storage::network(&session, arguments.command).await
+        }
         Command::Token(arguments) => commands::token::token(&session, &arguments).await,
         Command::Login => commands::login::login(&session).await,
         Command::Watch(arguments) => commands::watch::watch(&session, &arguments).await,

@@ -62,8 +62,8 @@ def act(name, command):
     if "takeInventory" in command:
         return {"inventory": inventory()}
     if "createContainer" in command:
-        if any(command["createContainer"].get(field) for field in ("user", "ports")):
-            raise RuntimeError("CODE_REFUSED", "processes of this agent have no user and no ports of their own")
+        if any(command["createContainer"].get(field) for field in ("user", "ports", "mounts", "networks")):
+            raise RuntimeError("CODE_REFUSED", "processes of this agent have no user, ports, mounts and networks")
         containers.setdefault(name, {**command["createContainer"], "process": None, "runtimeId": uuid.uuid4().hex})
     elif "startContainer" in command:
         if name not in containers:

@@ -9,9 +9,13 @@ use drover_domain::{Fence, ResourceId, ResourceRef};
 use drover_proto::v1::{self, Envelope, command, failure, reply};
 use drover_proto::{Malformed, decode_payload, name};
 use prost::Message;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::breakers::Breakers;
+
+/// For how long an agent may say that it is still at a command: as long as a create has by default.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// What a command is about, and who sends it.
 #[derive(Clone, Debug)]
@@ -35,10 +39,14 @@ pub(crate) struct Order {
 pub(crate) enum Answer {
     /// The agent did it; the container as it is now.
     Container(Box<v1::SeenContainer>),
+    /// The agent did it; the volume as it is now.
+    Volume(v1::SeenVolume),
     /// The agent told what the host is and runs.
     Inventory(v1::Inventory),
     /// The agent is there.
     Pong,
+    /// The agent is still at it. It goes on, and whoever sends the command again is told more.
+    Busy(v1::Progress),
     /// The agent, or the runtime, refused or failed.
     Failure(failure::Code, String),
     /// The agent is not connected, and the command went nowhere.
@@ -99,11 +107,17 @@ impl Agents {
             &order.sender,
             format!("{}/{}", order.name, order.fence).as_bytes(),
         );
+        // An image may take long to fetch. The agent goes on with it meanwhile, and its words on the way are
+        // expected for as long.
+        let known_for = match &action {
+            command::Action::CreateContainer(_) => LONGEST,
+            _ => self.patience,
+        };
         let command = v1::Command {
             id: id.to_string(),
             resource: Some(order.resource.into()),
             fence: order.fence.raw(),
-            timeout_millis: i64::try_from(self.patience.as_millis()).unwrap_or(i64::MAX),
+            timeout_millis: i64::try_from(known_for.as_millis()).unwrap_or(i64::MAX),
             action: Some(action),
         };
         let envelope = Envelope {
@@ -116,11 +130,18 @@ impl Agents {
             ..Envelope::default()
         };
         let subject = Subject::host_command(order.host);
-        match self
+        let (progress, mut told) = mpsc::channel(1);
+        let asking = self
             .bus
-            .request(&subject, envelope, self.patience, None)
-            .await
-        {
+            .request(&subject, envelope, self.patience, Some(progress));
+        let answer = tokio::select! {
+            biased;
+            answer = asking => answer,
+            // Nobody is waited for who says that it takes longer: the process gives everything back that it
+            // holds, and asks again.
+            Some(envelope) = told.recv() => return busy(&envelope),
+        };
+        match answer {
             Ok(envelope) => read(decode_payload(&envelope.payload)?),
             Err(error @ BusError::TooLarge { .. }) => {
                 Ok(Answer::Failure(failure::Code::Refused, error.to_string()))
@@ -176,6 +197,14 @@ impl Agents {
     }
 }
 
+fn busy(envelope: &Envelope) -> Result<Answer, Malformed> {
+    let reply: v1::Reply = decode_payload(&envelope.payload)?;
+    match reply.result {
+        Some(reply::Result::Progress(progress)) => Ok(Answer::Busy(progress)),
+        _ => Err(Malformed::Missing("progress")),
+    }
+}
+
 /// Whether a failure says something about the host rather than about what was asked of it. A
 /// runtime that refuses one container may well run the next one.
 fn is_fault_of_host(code: failure::Code) -> bool {
@@ -201,6 +230,7 @@ fn no_answer(error: &BusError) -> String {
 fn read(reply: v1::Reply) -> Result<Answer, Malformed> {
     Ok(match reply.result.ok_or(Malformed::Missing("result"))? {
         reply::Result::Container(seen) => Answer::Container(Box::new(seen)),
+        reply::Result::Volume(seen) => Answer::Volume(seen),
         reply::Result::Inventory(inventory) => Answer::Inventory(inventory),
         reply::Result::Pong(_) => Answer::Pong,
         reply::Result::Failure(failure) => Answer::Failure(failure.code(), failure.message),

@@ -1,13 +1,104 @@
 //! Containers on the wire.
 
-use drover_domain::Resource;
-use drover_domain::resource::{ContainerSpec, ContainerStatus, Port, Protocol};
+use std::collections::BTreeMap;
+
+use drover_domain::resource::{
+    ContainerSpec, ContainerStatus, Mount, NetworkAttachment, NetworkSpec, Port, Protocol,
+    PullPolicy,
+};
+use drover_domain::{Resource, ResourceId, ResourceType};
 
 use crate::envelope::shorten;
 use crate::{Malformed, v1};
 
+/// What the names that a container refers to mean.
+#[derive(Clone, Debug, Default)]
+pub struct Referred {
+    /// The volumes of its project by their names.
+    pub volumes: BTreeMap<String, ResourceId>,
+    /// The networks of its project by their names.
+    pub networks: BTreeMap<String, (ResourceId, NetworkSpec)>,
+}
+
 /// The command that makes a container as its spec says.
-pub fn create_container(resource: &Resource, spec: &ContainerSpec) -> v1::CreateContainer {
+///
+/// # Errors
+/// The name of a volume or network that is not among what was given.
+pub fn create_container(
+    resource: &Resource,
+    spec: &ContainerSpec,
+    referred: &Referred,
+) -> Result<v1::CreateContainer, NotReferred> {
+    let mounts: Result<Vec<_>, _> = spec
+        .volumes
+        .iter()
+        .map(|mount| mounted(mount, referred))
+        .collect();
+    let own = spec.networks.iter().filter(|one| !one.is_built_in());
+    let networks: Result<Vec<_>, _> = own
+        .map(|attachment| joined(&resource.name, attachment, referred))
+        .collect();
+    Ok(v1::CreateContainer {
+        mounts: mounts?,
+        networks: networks?,
+        ..alone(resource, spec)
+    })
+}
+
+/// The name of a volume or network that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {0} `{1}` in the project")]
+pub struct NotReferred(pub ResourceType, pub String);
+
+fn mounted(mount: &Mount, referred: &Referred) -> Result<v1::Mount, NotReferred> {
+    let source = match (&mount.volume, &mount.host_path) {
+        (Some(volume), _) => {
+            let id = referred.volumes.get(volume);
+            let id = id.ok_or_else(|| NotReferred(ResourceType::Volume, volume.clone()))?;
+            Some(v1::mount::Source::VolumeId(id.to_string()))
+        }
+        (None, path) => path.clone().map(v1::mount::Source::HostPath),
+    };
+    Ok(v1::Mount {
+        source,
+        target: mount.target.clone(),
+        read_only: mount.read_only,
+    })
+}
+
+/// A container is known in a network by its aliases and by its own name.
+fn joined(
+    name: &str,
+    attachment: &NetworkAttachment,
+    referred: &Referred,
+) -> Result<v1::JoinedNetwork, NotReferred> {
+    let known = referred.networks.get(&attachment.network);
+    let (id, spec) =
+        known.ok_or_else(|| NotReferred(ResourceType::Network, attachment.network.clone()))?;
+    let mut aliases = attachment.aliases.clone();
+    let letters = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'-';
+    let is_label = (1..=63).contains(&name.len()) && name.bytes().all(letters);
+    if is_label && !aliases.iter().any(|alias| alias == name) {
+        aliases.push(name.to_owned());
+    }
+    Ok(v1::JoinedNetwork {
+        network_id: id.to_string(),
+        name: attachment.network.clone(),
+        aliases,
+        internal: spec.internal,
+    })
+}
+
+fn pull_policy(policy: PullPolicy) -> v1::create_container::PullPolicy {
+    match policy {
+        PullPolicy::IfNotPresent => v1::create_container::PullPolicy::IfNotPresent,
+        PullPolicy::Always => v1::create_container::PullPolicy::Always,
+        PullPolicy::Never => v1::create_container::PullPolicy::Never,
+    }
+}
+
+/// The same, without what it refers to.
+fn alone(resource: &Resource, spec: &ContainerSpec) -> v1::CreateContainer {
     v1::CreateContainer {
         name: resource.name.clone(),
         project_id: resource
@@ -24,10 +115,14 @@ pub fn create_container(resource: &Resource, spec: &ContainerSpec) -> v1::Create
         ports: spec.ports.iter().map(v1::Port::from).collect(),
         memory_mib: spec.resources.memory_mib.unwrap_or_default(),
         cpu_millis: spec.resources.cpu_millis.unwrap_or_default(),
-        network: spec.networks.first().map_or_else(
-            || "bridge".to_owned(),
-            |attachment| attachment.network.clone(),
-        ),
+        network: match spec.networks.first() {
+            None => "bridge".to_owned(),
+            Some(attachment) if attachment.is_built_in() => attachment.network.clone(),
+            Some(_) => "project".to_owned(),
+        },
+        mounts: Vec::new(),
+        networks: Vec::new(),
+        pull_policy: pull_policy(spec.pull_policy).into(),
         health_check: spec.health_check.as_ref().map(v1::HealthCheck::from),
     }
 }

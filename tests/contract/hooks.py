@@ -83,10 +83,23 @@ def sound(body):
     # An operator's key is good everywhere, and so of no project.
     if body.get("role") == "operator" and body.get("projectId") == EXISTING["projectId"]:
         body.pop("projectId", None)
-    # Ports are published on a bridge only, which no schema says.
-    if body.get("ports") and body.get("networks"):
-        body["networks"] = []
+    # Volumes and networks of a project would have to exist, ports are published on a bridge only, and
+    # nothing is mounted or joined twice: no schema says so.
+    if isinstance(body.get("networks"), list):
+        built_in = [one for one in body["networks"] if joins(one, ("bridge", "host", "none"))]
+        body["networks"] = [] if body.get("ports") else built_in[:1]
+    if isinstance(body.get("volumes"), list):
+        paths = [one for one in body["volumes"] if isinstance(one, dict) and "hostPath" in one]
+        body["volumes"] = paths[:1]
     return body
+
+
+def joins(attachment, names):
+    return (
+        isinstance(attachment, dict)
+        and attachment.get("network") in names
+        and not attachment.get("aliases")
+    )
 
 
 def sound_field(name, value):
@@ -95,6 +108,9 @@ def sound_field(name, value):
     if name == "memberships" and isinstance(value, list):
         # One of each project.
         return sound(value[:1])
+    if name == "hostId":
+        # A volume asks for a host that is there.
+        return None
     if name == "metadata":
         return without_nul(value)
     return value

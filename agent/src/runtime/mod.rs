@@ -6,6 +6,8 @@
 //! one action at a time on one container; a runtime need not.
 
 pub mod docker;
+mod host_paths;
+mod progress;
 pub mod simulated;
 
 use std::time::Duration;
@@ -13,8 +15,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, Probe};
-use drover_proto::v1::{CreateContainer, Failure, Port, SeenContainer, failure, seen_container};
+use drover_proto::v1::{
+    CreateContainer, Failure, MakeVolume, Port, SeenContainer, SeenVolume, failure, seen_container,
+};
 use futures::stream::BoxStream;
+
+pub use host_paths::HostPaths;
+pub use progress::Progress;
 
 /// Something that can run containers.
 #[async_trait]
@@ -29,7 +36,15 @@ pub trait Runtime: Send + Sync {
     /// What the machine is, with what the runtime knows about it.
     async fn facts(&self) -> Result<HostFacts, RuntimeError>;
 
-    /// Makes a container. One of that id that is there is left as it is.
+    /// Fetches the image of a container from its registry, and tells how far it is.
+    ///
+    /// # Errors
+    /// [`RuntimeError::ImageMissing`] if it is not to be had.
+    async fn pull(&self, wanted: &CreateContainer, progress: &Progress)
+    -> Result<(), RuntimeError>;
+
+    /// Makes a container. One of that id that is there is left as it is; an image that is not there is
+    /// [`RuntimeError::ImageMissing`].
     async fn create(
         &self,
         id: ResourceId,
@@ -42,7 +57,7 @@ pub trait Runtime: Send + Sync {
     /// Stops a container, if it runs. It is killed if it has not ended by itself after the grace.
     async fn stop(&self, id: ResourceId, grace: Duration) -> Result<SeenContainer, RuntimeError>;
 
-    /// Takes a container away, running or not.
+    /// Takes a container away, running or not, and the networks of its project that nobody else is in.
     async fn remove(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError>;
 
     /// Describes a container; one that is not there is described as missing.
@@ -60,6 +75,16 @@ pub trait Runtime: Send + Sync {
     /// # Errors
     /// Why it does not, in words for a person.
     async fn probe(&self, id: ResourceId, probe: &Probe, address: &str) -> Result<(), String>;
+
+    /// Makes a volume. One of that id that is there is left as it is.
+    async fn make_volume(
+        &self,
+        id: ResourceId,
+        wanted: &MakeVolume,
+    ) -> Result<SeenVolume, RuntimeError>;
+
+    /// Takes a volume away, with its data; refused while a container mounts it.
+    async fn remove_volume(&self, id: ResourceId) -> Result<SeenVolume, RuntimeError>;
 
     /// Ends when the connection of the agent is to break, which only a simulation asks for.
     async fn cut(&self) {
@@ -123,6 +148,14 @@ pub(crate) fn missing(id: ResourceId) -> SeenContainer {
         container_id: id.to_string(),
         state: seen_container::State::Missing.into(),
         ..SeenContainer::default()
+    }
+}
+
+/// A volume that is not there.
+pub(crate) fn volume_gone(id: ResourceId) -> SeenVolume {
+    SeenVolume {
+        volume_id: id.to_string(),
+        runtime_id: String::new(),
     }
 }
 

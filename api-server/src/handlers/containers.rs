@@ -19,6 +19,7 @@ use crate::problem::Problem;
 use crate::problem::catalogue::{CONFLICT, QUOTA_EXCEEDED};
 use crate::query::{Nothing, Preferred, Strict};
 use crate::recording::Repeatable;
+use crate::references;
 use crate::representation::{Container, Kind, Shown};
 use crate::routes::{Needs, Routes, about};
 
@@ -66,6 +67,7 @@ pub(super) async fn create_one(
     check(&new)?;
     let New { given, spec } = new;
     let project = project(shared, caller, given.project_id).await?;
+    references::check(shared, project, &spec).await?;
     let details = Details::Container {
         spec: Box::new(spec),
         status: Box::new(ContainerStatus::default()),
@@ -88,7 +90,7 @@ pub(super) fn check(new: &New<Container>) -> Result<(), Problem> {
 }
 
 /// The project that was named, or the one that there always is.
-async fn project(
+pub(super) async fn project(
     shared: &Shared,
     caller: &Caller,
     named: Option<ResourceId>,

@@ -11,6 +11,7 @@ mod including;
 pub(crate) mod index;
 pub(crate) mod lifecycles;
 pub(crate) mod logins;
+pub(crate) mod networks;
 pub(crate) mod processes;
 pub(crate) mod projects;
 mod reading;
@@ -20,6 +21,7 @@ pub(crate) mod schemas;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod updates;
+pub(crate) mod volumes;
 pub(crate) mod watch;
 
 use aide::generate::GenContext;

@@ -13,7 +13,7 @@ use crate::Shared;
 use crate::authorization::Caller;
 use crate::conditional::{Known, Precondition};
 use crate::intents;
-use crate::problem::catalogue::{CONFLICT, STATE};
+use crate::problem::catalogue::{CONFLICT, IN_USE, STATE};
 use crate::query::{Force, ListOf, OneOf, Preferred, Strict};
 use crate::recording::Repeatable;
 use crate::representation::{Kind, Shown};
@@ -84,7 +84,7 @@ fn action<K: Kind>(routes: Routes, member: &str, request: Request) -> Routes {
         format!("{request}{}", K::NAME),
         format!("Asks a {} to {request}", K::TYPE),
     );
-    let about = about.fails(&[&STATE, &CONFLICT]);
+    let about = about.fails(&[&STATE, &CONFLICT, &IN_USE]);
     routes.on(&format!("{member}/{request}"), about, |about| {
         post_with(
             move |State(shared): Stated,
@@ -108,7 +108,7 @@ fn removal<K: Kind>(routes: Routes, member: &str) -> Routes {
         format!("delete{}", K::NAME),
         format!("Asks a {} to remove, as the action does", K::TYPE),
     );
-    let about = about.fails(&[&STATE, &CONFLICT]);
+    let about = about.fails(&[&STATE, &CONFLICT, &IN_USE]);
     routes.on(member, about, |about| {
         delete_with(
             |State(shared): Stated,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use drover_domain::Resource;
-use drover_domain::resource::{Details, Invalid};
+use drover_domain::resource::{Details, Invalid, validate_reference};
 use drover_store::Attached;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
@@ -28,9 +28,12 @@ use crate::conditional::Precondition;
 use crate::merge_patch::merge;
 use crate::new::{Given, given_schema};
 use crate::problem::Problem;
-use crate::problem::catalogue::CONFLICT;
+use crate::problem::catalogue::{CONFLICT, IN_USE, NAME_TAKEN};
 use crate::query::{Nothing, Strict};
-use crate::representation::{Container, Host, Kind, RegistrationToken, Shown, add_fields};
+use crate::references;
+use crate::representation::{
+    Container, Host, Kind, Network, RegistrationToken, Shown, Volume, add_fields,
+};
 use crate::routes::{Needs, Routes, about};
 
 /// How often a change is made anew because the resource moved meanwhile.
@@ -71,6 +74,34 @@ pub(crate) trait Changeable: Kind<Spec: DeserializeOwned> + Sized {
         }
     }
 }
+
+/// What containers refer to by its name, which therefore cannot change while they do.
+macro_rules! referred_to {
+    ($($kind:ident)*) => {$(
+        impl Changeable for $kind {
+            const PROBLEMS: &'static [&'static crate::problem::Kind] = &[&NAME_TAKEN, &IN_USE];
+
+            async fn write(
+                shared: &Shared,
+                before: &Resource,
+                changed: &Resource,
+                attached: Attached,
+            ) -> Result<bool, Problem> {
+                if before.name != changed.name {
+                    validate_reference(&changed.name)?;
+                    references::refuse_while_used(shared, before).await?;
+                }
+                let rewritten = shared.store.rewrite_named(changed, before.version, attached);
+                match rewritten.await {
+                    Ok(mutated) => Ok(mutated.is_done()),
+                    Err(error) => Err(references::refused(Self::TYPE, error)),
+                }
+            }
+        }
+    )*};
+}
+
+referred_to! { Volume Network }
 
 impl Changeable for Container {}
 impl Changeable for Host {}

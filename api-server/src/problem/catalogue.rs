@@ -42,6 +42,8 @@ kinds! {
     BODY_TOO_SLOW = REQUEST_TIMEOUT, "bodyTooSlow", "Body too slow";
     STATE = CONFLICT, "*.state", "Not in this state";
     CONFLICT = CONFLICT, "conflict", "Conflict";
+    NAME_TAKEN = CONFLICT, "nameTaken", "Name taken";
+    IN_USE = CONFLICT, "inUse", "In use";
     ACCOUNT_NAME = CONFLICT, "account.nameTaken", "Name taken";
     ACCOUNT_ROLE = CONFLICT, "account.role", "The account is less";
     PROJECT_IN_USE = CONFLICT, "project.inUse", "In use";
@@ -76,7 +78,7 @@ mod tests {
         for kind in ALL {
             let codes = match kind.code.strip_prefix('*') {
                 None => vec![kind.code.to_owned()],
-                Some(rest) => ["container", "host", "agent"]
+                Some(rest) => ["container", "host", "agent", "volume"]
                     .map(|resource_type| format!("{resource_type}{rest}"))
                     .to_vec(),
             };

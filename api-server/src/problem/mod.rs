@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use drover_domain::lifecycle::Refusal;
 use drover_domain::quota::QuotaRefusal;
 use drover_domain::resource::{Invalid, Version};
-use drover_domain::{Phase, Role};
+use drover_domain::{Phase, ResourceType, Role};
 use drover_store::StoreError;
 use serde_json::{Map, Value, json};
 
@@ -139,6 +139,20 @@ impl Problem {
         )
         .with("version", version)
         .with_hint("read it again, and decide whether the change is still wanted")
+    }
+
+    /// Another one of a type in the project has the name.
+    pub(crate) fn name_taken(resource_type: ResourceType) -> Self {
+        let detail = format!("another {resource_type} of the project has the name");
+        Self::new(&catalogue::NAME_TAKEN, detail).with_field("name")
+    }
+
+    /// Containers use it, of which some are named.
+    pub(crate) fn in_use(resource_type: ResourceType, by: &[String]) -> Self {
+        let detail = format!("the {resource_type} is in use by {}", by.join(", "));
+        Self::new(&catalogue::IN_USE, detail)
+            .with("usedBy", json!(by))
+            .with_hint("remove these containers first")
     }
 
     /// Somebody else was first under the same key.

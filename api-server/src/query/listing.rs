@@ -158,6 +158,8 @@ static FIELDS: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
         fields_of::<shown::Shown<shown::Project>>(),
         fields_of::<shown::Shown<shown::Account>>(),
         fields_of::<shown::Shown<shown::ApiKey>>(),
+        fields_of::<shown::Shown<shown::Volume>>(),
+        fields_of::<shown::Shown<shown::Network>>(),
         fields_of::<shown::ShownProcess>(),
     ])
 });
@@ -276,7 +278,9 @@ fn describe(context: &mut GenContext, operation: &mut Operation, properties: Map
 fn parameter(field: &Field, modifier: Modifier) -> Value {
     let one = match field.kind {
         FieldKind::Id => json!({ "type": "string", "format": "uuid" }),
-        FieldKind::Text => json!({ "type": "string", "pattern": "^[^\\u0000]*$" }),
+        FieldKind::Text | FieldKind::Several => {
+            json!({ "type": "string", "pattern": "^[^\\u0000]*$" })
+        }
         FieldKind::Word(words) => json!({ "type": "string", "enum": words.all() }),
         FieldKind::Moment => json!({ "type": "string", "format": "date-time" }),
         FieldKind::Number => json!({ "type": "integer", "format": "int64" }),
@@ -287,7 +291,7 @@ fn parameter(field: &Field, modifier: Modifier) -> Value {
         FieldKind::Id => list_of("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
         FieldKind::Word(words) => list_of(&format!("({})", words.all().join("|"))),
         FieldKind::Number => list_of("-?[0-9]{1,18}"),
-        FieldKind::Text | FieldKind::Moment | FieldKind::Flag => one.clone(),
+        FieldKind::Text | FieldKind::Several | FieldKind::Moment | FieldKind::Flag => one.clone(),
     };
     let mut schema = match modifier {
         Modifier::Null => json!({ "type": "boolean" }),

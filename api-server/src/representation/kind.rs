@@ -3,8 +3,8 @@
 use drover_domain::ResourceType;
 use drover_domain::resource::{
     AccountSpec, AccountStatus, AgentSpec, AgentStatus, ApiKeySpec, ApiKeyStatus, ContainerSpec,
-    ContainerStatus, HostSpec, HostStatus, ProjectSpec, RegistrationTokenSpec,
-    RegistrationTokenStatus,
+    ContainerStatus, HostSpec, HostStatus, NetworkSpec, ProjectSpec, RegistrationTokenSpec,
+    RegistrationTokenStatus, VolumeSpec, VolumeStatus,
 };
 use schemars::JsonSchema;
 
@@ -51,4 +51,6 @@ kinds! {
     Project, Projects: ProjectSpec, NothingSeen;
     Account, Accounts: AccountSpec, AccountStatus;
     ApiKey, ApiKeys: ApiKeySpec, ApiKeyStatus;
+    Volume, Volumes: VolumeSpec, VolumeStatus;
+    Network, Networks: NetworkSpec, NothingSeen;
 }

@@ -13,7 +13,9 @@ use drover_domain::{ResourceId, ResourceType};
 
 pub(crate) use collection::Collection;
 pub(crate) use item::{Included, Item};
-pub(crate) use kind::{Account, Agent, ApiKey, Container, Host, Kind, Project, RegistrationToken};
+pub(crate) use kind::{
+    Account, Agent, ApiKey, Container, Host, Kind, Network, Project, RegistrationToken, Volume,
+};
 pub(crate) use process::ShownProcess;
 pub(crate) use resource::{Shown, add_fields};
 

@@ -12,8 +12,9 @@ use drover_domain::listing::Listed;
 use drover_domain::process::Process;
 use drover_domain::resource::{
     AccountSpec, AccountStatus, AgentSpec, AgentStatus, ApiKeySpec, ApiKeyStatus, Capacity,
-    ContainerSpec, ContainerStatus, Details, HostSpec, HostStatus, ProjectSpec,
-    RegistrationTokenSpec, RegistrationTokenStatus, labels_schema, metadata_schema, name_schema,
+    ContainerSpec, ContainerStatus, Details, HostSpec, HostStatus, NetworkSpec, ProjectSpec,
+    RegistrationTokenSpec, RegistrationTokenStatus, VolumeStatus, labels_schema, metadata_schema,
+    name_schema,
 };
 use drover_domain::{
     Resource, ResourceId, ResourceType, State, Timestamp, lifecycle, resource::Version,
@@ -98,6 +99,9 @@ struct Fields<'a> {
     transitioning: Transitioning,
     /// What the process does, or why it failed.
     transitioning_message: Option<Cow<'a, str>>,
+    /// How much of what the process waits for is done, in percent; null if nobody knows.
+    #[schemars(range(max = 100))]
+    transitioning_progress: Option<u8>,
 }
 
 /// What only one type shows.
@@ -146,6 +150,16 @@ enum Own<'a> {
         spec: &'a ApiKeySpec,
         #[serde(flatten)]
         status: &'a ApiKeyStatus,
+    },
+    /// Where it shall live and where it lives are one field.
+    Volume {
+        host_id: Option<ResourceId>,
+        #[serde(flatten)]
+        status: &'a VolumeStatus,
+    },
+    Network {
+        #[serde(flatten)]
+        spec: &'a NetworkSpec,
     },
 }
 
@@ -216,6 +230,7 @@ impl<K> Serialize for Shown<K> {
                 removed: resource.removed,
                 transitioning,
                 transitioning_message: message,
+                transitioning_progress: process.and_then(Process::progress),
             },
             own: own(resource, self.room),
             links: Links { resource, process },
@@ -245,6 +260,11 @@ fn own(resource: &Resource, room: Option<Room>) -> Own<'_> {
         Details::Project { spec } => Own::Project { spec },
         Details::Account { spec, status } => Own::Account { spec, status },
         Details::ApiKey { spec, status } => Own::ApiKey { spec, status },
+        Details::Volume { spec, status } => Own::Volume {
+            host_id: resource.host.or(spec.host_id),
+            status,
+        },
+        Details::Network { spec } => Own::Network { spec },
     }
 }
 
@@ -301,7 +321,36 @@ impl Serialize for Links<'_> {
             }
             _ => {}
         }
+        for (name, address) in by_name(resource) {
+            links.serialize_entry(name, &address)?;
+        }
         links.end()
+    }
+}
+
+/// Where what a resource refers to by name is, and what refers to it. Such names need no escaping.
+fn by_name(resource: &Resource) -> Vec<(&'static str, String)> {
+    let Some(project) = resource.project else {
+        return Vec::new();
+    };
+    let of = |plural: &str, field: &str, names: &str| {
+        format!("/v1/{plural}?projectId={project}&{field}={names}")
+    };
+    match &resource.details {
+        Details::Container { spec, .. } => {
+            let volumes: Vec<&str> = spec.volume_names().collect();
+            let networks: Vec<&str> = spec.network_names().collect();
+            [("volumes", volumes), ("networks", networks)]
+                .into_iter()
+                .filter(|(_, names)| !names.is_empty())
+                .map(|(plural, names)| (plural, of(plural, "name_in", &names.join(","))))
+                .collect()
+        }
+        Details::Volume { .. } => vec![("containers", of("containers", "volume", &resource.name))],
+        Details::Network { .. } => {
+            vec![("containers", of("containers", "network", &resource.name))]
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -3,23 +3,30 @@
 
 mod amount;
 mod connection;
+mod mount;
 mod pair;
 mod publish;
 mod restart;
+mod storage;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use drover_domain::resource::{Port, RestartPolicy};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use drover_domain::resource::{Mount, Port, PullPolicy, RestartPolicy};
 
 pub use amount::{parse_cpus, parse_duration, parse_memory};
 pub use connection::{ConnectionArguments, OutputForm};
+pub use mount::parse_mount;
 pub use pair::{Pair, parse_pair};
 pub use publish::parse_publish;
 pub use restart::parse_restart;
+pub use storage::{
+    NetworkArguments, NetworkCommand, NetworkCreateArguments, VolumeArguments, VolumeCommand,
+    VolumeCreateArguments, VolumeRemoveArguments,
+};
 
 /// Run containers on a fleet of hosts, and see why each is where it is.
 #[derive(Debug, Parser)]
@@ -91,6 +98,10 @@ pub enum Command {
     Processes(ProcessesArguments),
     /// Tell what happened to a resource, what it waits for and why it failed
     Explain(ExplainArguments),
+    /// Volumes: data that outlives containers
+    Volume(VolumeArguments),
+    /// Networks, in which containers of one host find one another
+    Network(NetworkArguments),
     /// Registration tokens, with which agents introduce themselves
     Token(TokenArguments),
     /// Remember --server and --api-key-file in the configuration, once they work
@@ -99,6 +110,28 @@ pub enum Command {
     Watch(WatchArguments),
     /// Print a completion script for a shell
     Completion(CompletionArguments),
+}
+
+/// When the image is fetched from its registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Pull {
+    /// When the host does not have it
+    #[default]
+    Missing,
+    /// In any case
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<Pull> for PullPolicy {
+    fn from(pull: Pull) -> Self {
+        match pull {
+            Pull::Missing => Self::IfNotPresent,
+            Pull::Always => Self::Always,
+            Pull::Never => Self::Never,
+        }
+    }
 }
 
 /// `drover run`
@@ -139,9 +172,18 @@ pub struct RunArguments {
     /// The user, as NAME, UID or UID:GID
     #[arg(long, short)]
     pub user: Option<String>,
-    /// A network to join: bridge, host or none
+    /// When the image is fetched from its registry
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    pub pull: Pull,
+    /// A network to join: one of the project, or bridge, host or none
     #[arg(long)]
     pub network: Vec<String>,
+    /// A name by which others in its networks find it, beside its own
+    #[arg(long, value_name = "NAME", requires = "network")]
+    pub network_alias: Vec<String>,
+    /// A volume, or a path of the host, to mount
+    #[arg(help = "A volume, or a path of the host, to mount: NAME:PATH[:ro] or /PATH:PATH[:ro]", long, short = 'v', value_name = "MOUNT", value_parser = parse_mount)]
+    pub volume: Vec<Mount>,
     /// The one host that may take it
     #[arg(long, value_name = "ID|NAME")]
     pub host: Option<String>,

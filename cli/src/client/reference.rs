@@ -22,6 +22,10 @@ pub enum Kind {
     Container,
     /// Hosts.
     Host,
+    /// Volumes.
+    Volume,
+    /// Networks.
+    Network,
 }
 
 impl Kind {
@@ -30,6 +34,8 @@ impl Kind {
         match self {
             Self::Container => "container",
             Self::Host => "host",
+            Self::Volume => "volume",
+            Self::Network => "network",
         }
     }
 
@@ -38,6 +44,8 @@ impl Kind {
         match self {
             Self::Container => "/v1/containers",
             Self::Host => "/v1/hosts",
+            Self::Volume => "/v1/volumes",
+            Self::Network => "/v1/networks",
         }
     }
 }

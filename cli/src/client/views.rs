@@ -87,6 +87,22 @@ pub struct Host {
     pub created: Option<Timestamp>,
 }
 
+/// A volume or a network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Named {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: String,
+    /// The host that it lives on, if it is one that does.
+    pub host_id: Option<String>,
+    /// When it was asked for.
+    pub created: Option<Timestamp>,
+}
+
 /// What an agent told about its machine.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -11,6 +11,7 @@ pub mod processes;
 pub mod ps;
 pub mod rm;
 pub mod run;
+pub mod storage;
 pub mod token;
 pub mod watch;
 

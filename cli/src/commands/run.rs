@@ -80,6 +80,7 @@ fn new_container(
         labels: map_of(arguments.label),
         spec: ContainerSpec {
             image: arguments.image,
+            pull_policy: arguments.pull.into(),
             entrypoint: arguments.entrypoint,
             command: arguments.command,
             environment: map_of(arguments.env),
@@ -93,8 +94,12 @@ fn new_container(
             networks: arguments
                 .network
                 .into_iter()
-                .map(|network| NetworkAttachment { network })
+                .map(|network| NetworkAttachment {
+                    network,
+                    aliases: arguments.network_alias.clone(),
+                })
                 .collect(),
+            volumes: arguments.volume,
             placement: ContainerPlacement {
                 host_id,
                 ..ContainerPlacement::default()
@@ -136,9 +141,17 @@ mod tests {
             "--user",
             "1000",
             "--network",
-            "host",
+            "back",
+            "--network-alias",
+            "db",
+            "-v",
+            "data:/data",
+            "-v",
+            "/srv/x:/x:ro",
             "--restart",
             "on-failure:3",
+            "--pull",
+            "always",
             "--no-start",
             "--",
             "-c",
@@ -168,7 +181,10 @@ mod tests {
           "name": "web",
           "networks": [
             {
-              "network": "host"
+              "aliases": [
+                "db"
+              ],
+              "network": "back"
             }
           ],
           "placement": {
@@ -187,6 +203,7 @@ mod tests {
               "protocol": "tcp"
             }
           ],
+          "pullPolicy": "always",
           "resources": {
             "cpuMillis": 500,
             "memoryMiB": 64
@@ -200,6 +217,18 @@ mod tests {
           },
           "start": false,
           "user": "1000",
+          "volumes": [
+            {
+              "readOnly": false,
+              "target": "/data",
+              "volume": "data"
+            },
+            {
+              "hostPath": "/srv/x",
+              "readOnly": true,
+              "target": "/x"
+            }
+          ],
           "workingDir": "/srv"
         }
         "#);

@@ -139,6 +139,10 @@ pub struct HostRuntime {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_name: Option<String>,
+    /// Folders of which containers may mount what is in them; several with commas between them
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_paths: Option<String>,
 }
 
 /// What an agent needs to find its servers.

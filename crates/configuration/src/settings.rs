@@ -58,6 +58,9 @@ pub struct Settings {
     pub host_name: Option<String>,
     /// Labels of this host.
     pub host_labels: BTreeMap<String, String>,
+    /// Folders of this host of which containers may mount what is in them; several with commas between
+    /// them, none if absent.
+    pub host_paths: Option<String>,
     /// Whether an agent may speak to servers elsewhere without encryption.
     pub allow_plain_http: bool,
     /// Certificates in PEM that an agent trusts instead of the platform's.
@@ -103,6 +106,7 @@ impl Default for Settings {
             registration_token: None,
             host_name: None,
             host_labels: BTreeMap::new(),
+            host_paths: None,
             allow_plain_http: false,
             ca_file: None,
             log: "info".to_owned(),
@@ -169,6 +173,14 @@ impl Settings {
             "etcd_url",
             "give --etcd-url or DROVER_ETCD_URL, as http://host:2379",
         )
+    }
+
+    /// The folders of this host of which containers may mount what is in them.
+    pub fn host_paths(&self) -> Vec<PathBuf> {
+        let paths = self.host_paths.as_deref().unwrap_or_default();
+        let paths = paths.split(',').map(str::trim);
+        let paths = paths.filter(|path| !path.is_empty());
+        paths.map(PathBuf::from).collect()
     }
 
     /// The addresses of the agent servers.

@@ -77,6 +77,12 @@ states! {
     Disconnecting = "disconnecting",
     /// Lost.
     Disconnected = "disconnected",
+    /// Being made ready for those that use it.
+    Attaching = "attaching",
+    /// Being left by the last that used it.
+    Detaching = "detaching",
+    /// Used by nobody.
+    Detached = "detached",
 }
 
 impl State {
@@ -98,6 +104,8 @@ impl State {
                 | Self::Disconnecting
                 | Self::Replacing
                 | Self::Evacuating
+                | Self::Attaching
+                | Self::Detaching
         )
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// An error of the store.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -49,6 +49,14 @@ impl StoreError {
             self,
             Self::Unavailable { .. } | Self::TimedOut(_) | Self::Closed
         )
+    }
+
+    /// Whether what was to be written has something that only another row may have.
+    pub(crate) fn is_taken(&self) -> bool {
+        let Self::Refused { source } = self else {
+            return false;
+        };
+        matches!(source.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
     }
 
     pub(crate) fn unreadable(table: &'static str, reason: impl ToString) -> Self {

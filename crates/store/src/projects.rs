@@ -15,7 +15,7 @@ use crate::{Attached, Store, StoreError, accounts, dialect, removals};
 pub enum ProjectRemoval {
     /// It is gone, and so are the keys that were good for it alone.
     Removed(Box<Resource>),
-    /// It still has containers.
+    /// It still has containers, volumes or networks.
     InUse,
     /// There is no such project.
     Missing,
@@ -47,7 +47,7 @@ impl Store {
         Ok(known.into_iter().map(ResourceId::new).collect())
     }
 
-    /// Removes a project that has no containers, and revokes its keys.
+    /// Removes a project that has no containers, volumes and networks, and revokes its keys.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -65,13 +65,18 @@ impl Store {
             transaction.rollback().await?;
             return Ok(ProjectRemoval::Missing);
         };
-        let container = resource::Entity::find()
+        let kept = [
+            ResourceType::Container,
+            ResourceType::Volume,
+            ResourceType::Network,
+        ];
+        let left = resource::Entity::find()
             .filter(resource::Column::ProjectId.eq(id.uuid()))
-            .filter(resource::Column::ResourceType.eq(ResourceType::Container.as_str()))
+            .filter(resource::Column::ResourceType.is_in(kept.map(ResourceType::as_str)))
             .filter(resource::Column::RemovedAt.is_null())
             .one(&transaction)
             .await?;
-        if container.is_some() {
+        if left.is_some() {
             transaction.rollback().await?;
             return Ok(ProjectRemoval::InUse);
         }

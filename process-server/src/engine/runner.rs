@@ -284,6 +284,7 @@ fn wait_for_turn(Full { sharer, cap, delay }: Full) -> Outcome {
         reason: format!("{sharer} has {cap} processes at work already, which is its share"),
         delay,
         waits_for: None,
+        progress: None,
     }
 }
 

@@ -11,6 +11,7 @@ mod agent;
 mod container;
 mod host;
 mod replies;
+mod volume;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +95,10 @@ pub(crate) async fn run(
         Step::ReplaceOccupants => host::replace_occupants::run(context).await,
         Step::RefuseStrays => host::refuse_strays::run(context).await,
         Step::Unplace => Ok(container::unplace::run()),
+        Step::LeaveVolumes => container::leave_volumes::run(context).await,
+        Step::MakeVolume => volume::make_volume::run(context).await,
+        Step::RefuseWhileMounted => volume::refuse_while_mounted::run(context).await,
+        Step::RemoveVolume => volume::remove_volume::run(context).await,
     }
 }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | only somebody else can mend it: refused, no image | the process fails |
 //! | it may pass: the runtime failed | another try, a bounded number of times |
+//! | it is at it, and takes longer | it is waited for, and asked again soon |
 //! | silence, or a host at rest | it is waited for, which costs no try |
 //! | an older fence than the agent has seen | the server leaves the process to its new owner |
 
@@ -13,6 +14,7 @@ use drover_domain::ResourceId;
 use drover_domain::engine::breaker::AtRest;
 use drover_domain::engine::{Failure, Outcome};
 use drover_domain::process::WaitsFor;
+use drover_proto::v1;
 use drover_proto::v1::failure::Code;
 
 use super::{Context, StepError};
@@ -24,6 +26,8 @@ const FORCED_TRIES: u32 = 3;
 /// The return of the agent wakes the process earlier.
 const SOONEST: Duration = Duration::from_millis(500);
 const LATEST: Duration = Duration::from_secs(10);
+/// How soon to ask again how far a command is.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Context<'_> {
     /// The outcome of a step that was not answered with what it asked for.
@@ -32,7 +36,10 @@ impl Context<'_> {
             Answer::Failure(code, message) => self.not_carried_out(host, code, &message),
             Answer::Absent(reason) | Answer::Silence(reason) => Ok(self.away(host, reason)),
             Answer::AtRest(rest) => Ok(self.at_rest(host, &rest)),
-            Answer::Container(_) | Answer::Inventory(_) | Answer::Pong => Ok(unexpected()),
+            Answer::Busy(progress) => Ok(busy(progress)),
+            Answer::Container(_) | Answer::Volume(_) | Answer::Inventory(_) | Answer::Pong => {
+                Ok(unexpected())
+            }
         }
     }
 
@@ -112,6 +119,7 @@ impl Context<'_> {
             reason: self.surroundings.reach.explain(host, reason),
             delay: self.now.until(*turn),
             waits_for: Some(WaitsFor::Host(host)),
+            progress: None,
         }
     }
 
@@ -129,7 +137,20 @@ impl Context<'_> {
             reason: self.surroundings.reach.explain(host, reason),
             delay,
             waits_for: Some(WaitsFor::Host(host)),
+            progress: None,
         }
+    }
+}
+
+/// The outcome of a step whose command is being carried out and takes longer. It is asked again soon, so that
+/// whoever looks sees how far it is; that is a write each few seconds.
+fn busy(progress: v1::Progress) -> Outcome {
+    let percent = progress.percent.map(|percent| percent.min(100));
+    Outcome::Wait {
+        reason: progress.message,
+        delay: LOOK_AGAIN,
+        waits_for: None,
+        progress: percent.and_then(|percent| u8::try_from(percent).ok()),
     }
 }
 

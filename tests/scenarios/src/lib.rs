@@ -14,6 +14,7 @@
 //! ```text
 //!   ports ---> process ---> postgres | nats | etcd | (Drover's own executables)
 //!                  until <-------'
+//!   registry: one image, for Docker to fetch
 //!   docker: the engine of this machine, cleared of a test's containers by their label
 //!
 //!   installation: Drover itself, embedded or as a cluster, made of all these
@@ -33,5 +34,6 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 mod program;
+pub mod registry;
 pub mod scenarios;
 pub mod until;

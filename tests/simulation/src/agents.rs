@@ -409,6 +409,8 @@ impl Agents {
             Action::TakeInventory(_) => return Some(reply::Result::Inventory(inventory(changed))),
             Action::Ping(_) => return Some(reply::Result::Pong(Pong {})),
             Action::InspectContainer(_) => {}
+            // No client of the simulation asks for volumes.
+            Action::MakeVolume(_) | Action::RemoveVolume(_) => return None,
         }
         Some(reply::Result::Container(changed.seen(id)))
     }

@@ -29,6 +29,8 @@ impl Order {
             Action::StopContainer(_) => "stop",
             Action::RemoveContainer(_) => "remove",
             Action::InspectContainer(_) => "inspect",
+            Action::MakeVolume(_) => "make volume",
+            Action::RemoveVolume(_) => "remove volume",
         };
         format!("{action} {} at {}", self.resource.id, short(self.fence))
     }

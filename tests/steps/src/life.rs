@@ -8,7 +8,8 @@ use anyhow::{Context, ensure};
 use drover_domain::lifecycle::{Request, Step};
 use drover_domain::process::Cause;
 use drover_domain::resource::{
-    ContainerSpec, ContainerStatus, Details, RestartCondition, RestartPolicy,
+    ContainerSpec, ContainerStatus, Details, Mount, RestartCondition, RestartPolicy, VolumeSpec,
+    VolumeStatus,
 };
 use drover_domain::write::{Asked, Intent};
 use drover_domain::{Phase, Process, ProcessId, Resource, ResourceType, State};
@@ -45,13 +46,15 @@ pub struct Life {
 
 impl Life {
     /// Lives a life: a container is created, started, stopped, started, restarted, ends by itself and is
-    /// started again, is taken away by hand and made again, removed and purged, and its host deactivated, activated, deactivated and removed.
+    /// started again, is taken away by hand and made again, removed and purged, the volume that it mounted is
+    /// removed and purged, and its host deactivated, activated, deactivated and removed.
     ///
     /// # Errors
     /// When a process does not end as it should, in time.
     pub async fn live(misfortune: Misfortune) -> anyhow::Result<Self> {
         let world = World::begin(misfortune).await?;
-        let container = create_with(&world, always()).await?;
+        let volume = make_volume(&world).await?;
+        let container = create_with(&world, always(), mounts(&volume)).await?;
         for request in [Request::Stop, Request::Start, Request::Restart] {
             change(&world, &container, request).await?;
         }
@@ -63,6 +66,8 @@ impl Life {
         let host = world.only(ResourceType::Host, State::Active).await?;
         let containers_on_host = world.store.containers_on(host.id).await?;
         change(&world, &container, Request::Purge).await?;
+        change(&world, &volume, Request::Remove).await?;
+        change(&world, &volume, Request::Purge).await?;
         for request in [
             Request::Deactivate,
             Request::Activate,
@@ -85,7 +90,7 @@ impl Life {
 /// # Errors
 /// When it does not run in time.
 pub async fn create(world: &World) -> anyhow::Result<Resource> {
-    create_with(world, RestartPolicy::default()).await
+    create_with(world, RestartPolicy::default(), Vec::new()).await
 }
 
 /// It is started again whenever it ends. Nobody waits for that here: it is hurried.
@@ -98,12 +103,37 @@ fn always() -> RestartPolicy {
     }
 }
 
-async fn create_with(world: &World, restart_policy: RestartPolicy) -> anyhow::Result<Resource> {
+/// A volume that lives nowhere yet.
+async fn make_volume(world: &World) -> anyhow::Result<Resource> {
+    let details = Details::Volume {
+        spec: VolumeSpec::default(),
+        status: VolumeStatus::default(),
+    };
+    let now = SystemClock.now();
+    let volume = Resource::new(fresh::resource_id(), "data", State::Detached, details, now);
+    world.store.insert(&volume, Attached::nothing()).await?;
+    Ok(volume)
+}
+
+fn mounts(volume: &Resource) -> Vec<Mount> {
+    vec![Mount {
+        volume: Some(volume.name.clone()),
+        target: "/data".to_owned(),
+        ..Mount::default()
+    }]
+}
+
+async fn create_with(
+    world: &World,
+    restart_policy: RestartPolicy,
+    volumes: Vec<Mount>,
+) -> anyhow::Result<Resource> {
     let now = SystemClock.now();
     let spec = ContainerSpec {
         image: "drover/hello".to_owned(),
         start: true,
         restart_policy,
+        volumes,
         ports: vec![serde_json::from_value(
             serde_json::json!({"containerPort": 80, "hostPort": 8080}),
         )?],

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use drover_agent::runtime::simulated::SimulatedRuntime;
-use drover_agent::runtime::{Runtime, RuntimeError, RuntimeEvent};
+use drover_agent::runtime::{Progress, Runtime, RuntimeError, RuntimeEvent};
 use drover_domain::lifecycle::Request;
 use drover_domain::resource::{HealthCheck, HostFacts, Probe};
 use drover_domain::write::ProcessWrite;
 use drover_domain::{Phase, ProcessId, ResourceId, ResourceType};
 use drover_process_server::Interference;
-use drover_proto::v1::{CreateContainer, SeenContainer, seen_container};
+use drover_proto::v1::{CreateContainer, MakeVolume, SeenContainer, SeenVolume, seen_container};
 use futures::stream::BoxStream;
 
 /// A write, named by what it says, so that it is the same one in every life: how often a process
@@ -236,6 +236,14 @@ impl Runtime for WatchedRuntime {
         self.runtime.facts().await
     }
 
+    async fn pull(
+        &self,
+        wanted: &CreateContainer,
+        progress: &Progress,
+    ) -> Result<(), RuntimeError> {
+        self.runtime.pull(wanted, progress).await
+    }
+
     async fn create(
         &self,
         id: ResourceId,
@@ -269,6 +277,20 @@ impl Runtime for WatchedRuntime {
 
     async fn probe(&self, id: ResourceId, probe: &Probe, address: &str) -> Result<(), String> {
         self.runtime.probe(id, probe, address).await
+    }
+
+    async fn make_volume(
+        &self,
+        id: ResourceId,
+        wanted: &MakeVolume,
+    ) -> Result<SeenVolume, RuntimeError> {
+        self.begin()?;
+        self.runtime.make_volume(id, wanted).await
+    }
+
+    async fn remove_volume(&self, id: ResourceId) -> Result<SeenVolume, RuntimeError> {
+        self.begin()?;
+        self.runtime.remove_volume(id).await
     }
 
     async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError> {

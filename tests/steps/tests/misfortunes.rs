@@ -62,6 +62,7 @@ async fn a_life_takes_every_lifecycle_through_every_process_it_has() {
         ResourceType::Container,
         ResourceType::Host,
         ResourceType::Agent,
+        ResourceType::Volume,
     ] {
         let lived = &peace.trace.processes[&resource_type];
         for definition in lifecycle::of(resource_type).processes {

@@ -13,8 +13,11 @@ mod create;
 mod events;
 mod health;
 mod labels;
+mod networks;
+mod pull;
 mod refusal;
 mod seen;
+mod volumes;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -27,12 +30,13 @@ use bollard::query_parameters::{
 };
 use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, HttpProbe, Probe, TcpProbe};
-use drover_proto::v1::{CreateContainer, SeenContainer};
+use drover_proto::v1::{CreateContainer, MakeVolume, SeenContainer, SeenVolume};
 use futures::stream::BoxStream;
 
 use self::labels::Labels;
+use self::networks::Bridges;
 use self::refusal::{explain, status_of};
-use super::{Runtime, RuntimeError, RuntimeEvent, missing};
+use super::{HostPaths, Progress, Runtime, RuntimeError, RuntimeEvent, missing};
 use crate::backoff::Backoff;
 use crate::health::probe;
 use crate::machine;
@@ -55,6 +59,8 @@ struct Engine {
     host: String,
     client: RwLock<Option<Docker>>,
     agent: RwLock<Option<ResourceId>>,
+    paths: RwLock<HostPaths>,
+    bridges: Bridges,
 }
 
 impl DockerRuntime {
@@ -77,8 +83,25 @@ impl DockerRuntime {
                 host,
                 client: RwLock::new(None),
                 agent: RwLock::new(None),
+                paths: RwLock::default(),
+                bridges: Bridges::default(),
             }),
         })
+    }
+
+    /// The same, on a machine of which containers may mount these paths.
+    #[must_use]
+    pub fn with_host_paths(self, paths: HostPaths) -> Self {
+        let known = self.engine.paths.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = paths;
+        self
+    }
+
+    /// The paths that containers may mount; none if the engine is on another machine.
+    fn paths(&self) -> Option<HostPaths> {
+        let paths = self.engine.paths.read();
+        let paths = paths.unwrap_or_else(PoisonError::into_inner).clone();
+        self.engine.host.starts_with("unix://").then_some(paths)
     }
 
     fn client(&self) -> Result<Docker, RuntimeError> {
@@ -98,7 +121,7 @@ impl DockerRuntime {
         let agent = self.engine.agent.read();
         agent
             .unwrap_or_else(PoisonError::into_inner)
-            .map(Labels::of)
+            .map(Labels::of_agent)
             .ok_or_else(|| RuntimeError::Unavailable("the agent is not registered yet".into()))
     }
 
@@ -160,6 +183,14 @@ impl Runtime for DockerRuntime {
         Ok(with_info(machine::facts(), info))
     }
 
+    async fn pull(
+        &self,
+        wanted: &CreateContainer,
+        progress: &Progress,
+    ) -> Result<(), RuntimeError> {
+        pull::pull(&self.client()?, &wanted.image, progress).await
+    }
+
     async fn create(
         &self,
         id: ResourceId,
@@ -170,7 +201,14 @@ impl Runtime for DockerRuntime {
         if let Some(found) = self.find(&docker, id).await? {
             return Ok(seen::inspected(id, &found));
         }
-        create::create(&docker, id, wanted, &labels).await?;
+        let paths = self.paths();
+        let mounts = volumes::mounts(&docker, wanted, paths.as_ref()).await?;
+        let made = create::Made {
+            wanted,
+            mounts,
+            bridges: &self.engine.bridges,
+        };
+        create::create(&docker, id, made, &labels).await?;
         let found = self.find(&docker, id).await?.ok_or_else(|| {
             let name = labels::name(id);
             RuntimeError::Refused(format!("the name {name} is taken by a container of others"))
@@ -215,22 +253,26 @@ impl Runtime for DockerRuntime {
 
     async fn remove(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
         let docker = self.client()?;
-        let Some(runtime_id) = self.find(&docker, id).await?.and_then(|found| found.id) else {
-            return Ok(missing(id));
-        };
-        let options = RemoveContainerOptionsBuilder::new()
-            .force(true)
-            .v(true)
-            .build();
-        match docker.remove_container(&runtime_id, Some(options)).await {
-            Ok(()) => Ok(missing(id)),
-            Err(error) if status_of(&error) == Some(404) => Ok(missing(id)),
-            Err(error) if refusal::is_being_removed(&error) => {
-                self.wait_until_gone(&docker, id).await?;
-                Ok(missing(id))
+        let found = self.find(&docker, id).await?;
+        let may_leave_networks = found.as_ref().is_none_or(seen::is_in_a_project);
+        if let Some(runtime_id) = found.and_then(|found| found.id) {
+            let options = RemoveContainerOptionsBuilder::new()
+                .force(true)
+                .v(true)
+                .build();
+            match docker.remove_container(&runtime_id, Some(options)).await {
+                Ok(()) => {}
+                Err(error) if status_of(&error) == Some(404) => {}
+                Err(error) if refusal::is_being_removed(&error) => {
+                    self.wait_until_gone(&docker, id).await?;
+                }
+                Err(error) => return Err(explain(&error)),
             }
-            Err(error) => Err(explain(&error)),
         }
+        if may_leave_networks {
+            self.engine.bridges.prune(&docker, &self.labels()?).await?;
+        }
+        Ok(missing(id))
     }
 
     async fn inspect(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {
@@ -252,6 +294,18 @@ impl Runtime for DockerRuntime {
                 health::command(&docker, &labels::name(id), command).await
             }
         }
+    }
+
+    async fn make_volume(
+        &self,
+        id: ResourceId,
+        wanted: &MakeVolume,
+    ) -> Result<SeenVolume, RuntimeError> {
+        volumes::make(&self.client()?, id, wanted, &self.labels()?).await
+    }
+
+    async fn remove_volume(&self, id: ResourceId) -> Result<SeenVolume, RuntimeError> {
+        volumes::remove(&self.client()?, id).await
     }
 
     async fn list(&self) -> Result<Vec<SeenContainer>, RuntimeError> {

@@ -48,6 +48,14 @@ pub(super) fn inspected(id: ResourceId, found: &ContainerInspectResponse) -> See
 /// by then ended, in Docker's words, before it began.
 const WRITTEN_WITHIN: i64 = 60_000;
 
+/// Whether a container is in a network of its project.
+pub(super) fn is_in_a_project(found: &ContainerInspectResponse) -> bool {
+    let network = found.network_settings.as_ref();
+    let joined = network.and_then(|network| network.networks.as_ref());
+    let mut names = joined.into_iter().flatten().map(|(name, _)| name);
+    names.any(|name| name.starts_with("drover-"))
+}
+
 /// How long a run lasted, from Docker's moments of its beginning and its end.
 fn ran_millis(started: &str, finished: &str) -> Option<i64> {
     let moment = |text: &str| {

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::script::{Action, Script};
+use super::storage::Storage;
 use crate::runtime::{RuntimeError, missing};
 
 /// Where the ports begin that are given to those who name none.
@@ -27,6 +28,7 @@ pub(super) struct Machine {
     held: HashSet<Held>,
     failures: HashMap<(ResourceId, Action), u32>,
     cuts: HashMap<(ResourceId, Action), u32>,
+    pub(super) storage: Storage,
     runs: u64,
     /// Free ports handed out so far; the search for the next one goes on from there.
     given: u32,
@@ -202,6 +204,7 @@ impl Machine {
     /// False if it was not there.
     pub(super) fn remove(&mut self, id: ResourceId) -> bool {
         self.end(id, 137);
+        self.storage.unmount(id);
         self.failures.retain(|(failed, _), _| *failed != id);
         self.cuts.retain(|(cut, _), _| *cut != id);
         self.containers.remove(&id).is_some()

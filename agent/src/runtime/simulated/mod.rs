@@ -7,6 +7,7 @@
 //! | label | effect |
 //! | --- | --- |
 //! | `sim.delay=5s` | each action takes so long |
+//! | `sim.pull=5s` | the image is not there at first, and fetching it takes so long; without the label every image is there |
 //! | `sim.fail=start` | this action always fails: `create`, `start`, `stop` or `remove` |
 //! | `sim.fail=start:2` | it fails the first two times |
 //! | `sim.exit-after=5s` | the container ends so long after each start |
@@ -27,6 +28,7 @@
 mod by_hand;
 mod machine;
 mod script;
+mod storage;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,7 +36,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, Probe};
-use drover_proto::v1::{CreateContainer, SeenContainer};
+use drover_proto::v1::mount::Source;
+use drover_proto::v1::{CreateContainer, MakeVolume, SeenContainer, SeenVolume};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::broadcast::error::RecvError;
@@ -42,7 +45,7 @@ use tokio::sync::{Notify, broadcast};
 
 use self::machine::{Machine, Started};
 use self::script::{Action, Script};
-use super::{Runtime, RuntimeError, RuntimeEvent};
+use super::{HostPaths, Progress, Runtime, RuntimeError, RuntimeEvent};
 
 /// How long an action takes whose label breaks the connection: its reply finds none.
 const CUT_FOR: Duration = Duration::from_millis(100);
@@ -55,6 +58,7 @@ pub struct SimulatedRuntime {
     machine: Arc<Mutex<Machine>>,
     events: broadcast::Sender<RuntimeEvent>,
     capacity: Option<(u32, u64)>,
+    paths: Arc<HostPaths>,
     cut: Arc<Notify>,
 }
 
@@ -71,6 +75,7 @@ impl SimulatedRuntime {
             machine: Arc::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             capacity: None,
+            paths: Arc::default(),
             cut: Arc::default(),
         }
     }
@@ -82,8 +87,40 @@ impl SimulatedRuntime {
         self
     }
 
+    /// The same, on a machine of which containers may mount these paths. There are no files: what counts is
+    /// how a path is written.
+    #[must_use]
+    pub fn with_host_paths(mut self, paths: HostPaths) -> Self {
+        self.paths = Arc::new(paths);
+        self
+    }
+
     fn machine(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The volumes that a container mounts, if what it mounts is there and may be.
+    fn volumes_of(&self, wanted: &CreateContainer) -> Result<Vec<ResourceId>, RuntimeError> {
+        let mut volumes = Vec::new();
+        for mount in &wanted.mounts {
+            match &mount.source {
+                Some(Source::VolumeId(id)) => {
+                    let id = id.parse().ok();
+                    let id = id.filter(|id| self.machine().storage.has(*id));
+                    volumes.push(id.ok_or_else(|| {
+                        RuntimeError::Refused("the volume is not on this host any more".to_owned())
+                    })?);
+                }
+                Some(Source::HostPath(path)) => {
+                    self.paths.check(path).map_err(RuntimeError::Refused)?;
+                }
+                None => {
+                    let message = "this agent does not know what is to be mounted";
+                    return Err(RuntimeError::Refused(message.to_owned()));
+                }
+            }
+        }
+        Ok(volumes)
     }
 
     /// Plays the part of a script that comes before every action.
@@ -162,6 +199,21 @@ impl Runtime for SimulatedRuntime {
         Ok(facts)
     }
 
+    async fn pull(
+        &self,
+        wanted: &CreateContainer,
+        progress: &Progress,
+    ) -> Result<(), RuntimeError> {
+        let takes = Script::read(&wanted.labels)?.pull.unwrap_or_default();
+        for percent in 0..100 {
+            let message = format!("pulling {}: {percent} of 100 MiB", wanted.image);
+            progress.say(message, Some(percent));
+            tokio::time::sleep(takes / 100).await;
+        }
+        self.machine().storage.have_image(&wanted.image);
+        Ok(())
+    }
+
     async fn create(
         &self,
         id: ResourceId,
@@ -172,7 +224,13 @@ impl Runtime for SimulatedRuntime {
         let check = check.map(HealthCheck::try_from).transpose();
         let check = check.map_err(|error| RuntimeError::Refused(error.to_string()))?;
         self.play(id, Action::Create, &script).await?;
+        if script.pull.is_some() && !self.machine().storage.has_image(&wanted.image) {
+            let message = format!("No such image: {}", wanted.image);
+            return Err(RuntimeError::ImageMissing(message));
+        }
+        let volumes = self.volumes_of(wanted)?;
         let seen = self.machine().create(id, wanted, script, check);
+        self.machine().storage.mount(id, volumes);
         self.play_after(id, Action::Create, &script).await;
         Ok(seen)
     }
@@ -218,6 +276,18 @@ impl Runtime for SimulatedRuntime {
             true => Ok(()),
             false => Err("the label sim.health makes every probe fail".to_owned()),
         }
+    }
+
+    async fn make_volume(
+        &self,
+        id: ResourceId,
+        _wanted: &MakeVolume,
+    ) -> Result<SeenVolume, RuntimeError> {
+        Ok(self.machine().storage.make(id))
+    }
+
+    async fn remove_volume(&self, id: ResourceId) -> Result<SeenVolume, RuntimeError> {
+        self.machine().storage.remove(id)
     }
 
     async fn cut(&self) {

@@ -51,6 +51,8 @@ impl Health {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) delay: Option<Duration>,
+    /// How long fetching the image takes, which is not there at first.
+    pub(super) pull: Option<Duration>,
     /// What fails, and how often; without a number always.
     pub(super) fail: Option<(Action, Option<u32>)>,
     /// What the connection breaks at, and how often; without a number once.
@@ -64,6 +66,7 @@ impl Script {
     pub(super) fn read(labels: &HashMap<String, String>) -> Result<Self, RuntimeError> {
         Ok(Self {
             delay: read(labels, "sim.delay", duration)?,
+            pull: read(labels, "sim.pull", duration)?,
             fail: read(labels, "sim.fail", at_action)?,
             disconnect: read(labels, "sim.disconnect", at_action)?,
             health: read(labels, "sim.health", health)?.unwrap_or_default(),
@@ -138,6 +141,7 @@ mod tests {
     fn labels_say_what_happens() {
         let read = script(&[
             ("sim.delay", "20ms"),
+            ("sim.pull", "3s"),
             ("sim.fail", "start:2"),
             ("sim.exit-after", "2m"),
             ("sim.exit-code", "-3"),
@@ -149,6 +153,7 @@ mod tests {
             read.unwrap(),
             Script {
                 delay: Some(Duration::from_millis(20)),
+                pull: Some(Duration::from_secs(3)),
                 fail: Some((Action::Start, Some(2))),
                 exit_after: Some(Duration::from_secs(120)),
                 exit_code: -3,

@@ -20,6 +20,7 @@ pub(super) fn finish_step(
     let entry = entry(&mut process, step, moment.began);
     entry.finished = Some(moment.now);
     entry.waits_since = None;
+    entry.progress = None;
     process.message = None;
     process.waits_for = None;
     if process.next_step().is_none() {

@@ -55,6 +55,8 @@ pub enum Outcome {
         delay: Duration,
         /// What would make it worth to look earlier.
         waits_for: Option<WaitsFor>,
+        /// How much of what it waits for is done, in percent, if that is known.
+        progress: Option<u8>,
     },
     /// It is for others to make true: processes of other resources, as children of this one. The
     /// step runs again once they are finished.
@@ -180,13 +182,14 @@ pub fn advance(
             reason,
             delay,
             waits_for,
+            progress,
         } => (
-            wait(process, step, reason, delay, waits_for, moment),
+            wait(process, step, reason, (delay, progress), waits_for, moment),
             Next::Rest,
         ),
         Outcome::Delegate { reason, children } => {
             let waits_for = Some(WaitsFor::Children);
-            let mut write = wait(process, step, reason, LOOK_AFTER, waits_for, moment);
+            let mut write = wait(process, step, reason, (LOOK_AFTER, None), waits_for, moment);
             write.children = adopt(process, children);
             (write, Next::Rest)
         }
@@ -203,13 +206,14 @@ fn wait(
     process: &Process,
     step: Step,
     reason: String,
-    delay: Duration,
+    (delay, progress): (Duration, Option<u8>),
     waits_for: Option<WaitsFor>,
     moment: Moment<'_>,
 ) -> ProcessWrite {
     let mut write = stay(process, step, moment.began);
-    let since = &mut entry(&mut write.process, step, moment.began).waits_since;
-    since.get_or_insert(moment.now);
+    let entry = entry(&mut write.process, step, moment.began);
+    entry.waits_since.get_or_insert(moment.now);
+    entry.progress = progress;
     let time_is_up = gives_up_at(process, moment.policies);
     write.process.phase = Phase::Waiting;
     write.process.message = Some(reason);

@@ -152,6 +152,7 @@ fn a_wait_past_the_deadline_is_a_failure_that_says_what_was_waited_for() {
         reason: "the agent is away".into(),
         delay: Duration::from_secs(1),
         waits_for: Some(WaitsFor::Room),
+        progress: None,
     };
     let (early, _) = advance(&process, &resource, Step::Place, wait.clone(), moment(5));
     assert_eq!(early.process.phase, Phase::Waiting);

@@ -105,6 +105,7 @@ fn a_wait_never_reaches_past_the_deadline() {
         reason: "the agent is away".into(),
         delay: Duration::from_secs(86_400),
         waits_for: None,
+        progress: None,
     };
     let (write, _) = advance(&process, &resource, Step::Place, outcome, moment(5));
     assert!(write.process.run_after < process.deadline);

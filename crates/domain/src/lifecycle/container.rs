@@ -17,6 +17,10 @@
 //! start places and creates the container if that has not been done, or has been undone, so that a
 //! container in `error` can be started whatever it was that failed. What gives room back is urgent.
 //!
+//! A container that mounts volumes is placed where they are; those that live nowhere yet are attached to the
+//! host that is chosen ([`volume`](super::volume)). When the last container that mounts one is removed, it
+//! is detached.
+//!
 //! `restarting` is the state of two processes: of a restart that somebody asked for, and of a
 //! recovery, which may wait in it for its moment ([`recovery`](crate::recovery)). Whoever asks for a
 //! start, a stop or a removal meanwhile supersedes it.
@@ -130,7 +134,7 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             may_be_forced: true,
             via: State::Removing,
             done: State::Removed,
-            steps: &[Step::RemoveFromHost, Step::Release],
+            steps: &[Step::RemoveFromHost, Step::LeaveVolumes, Step::Release],
             is_atomic: false,
             policy: Policy::URGENT,
             is_action: true,

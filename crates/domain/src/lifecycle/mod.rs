@@ -23,6 +23,7 @@ mod names;
 pub mod picture;
 mod policy;
 mod settled;
+mod volume;
 
 pub use names::{Request, Step, UnknownRequest, UnknownStep};
 pub use policy::{Adjustment, Backoff, Policies, Policy, UnknownProcess, UnsoundPolicy};
@@ -139,7 +140,7 @@ pub enum Reported {
 }
 
 /// Lifecycles of every type.
-static LIFECYCLES: [&Lifecycle; 7] = [
+static LIFECYCLES: [&Lifecycle; 9] = [
     &container::LIFECYCLE,
     &host::LIFECYCLE,
     &agent::LIFECYCLE,
@@ -147,6 +148,8 @@ static LIFECYCLES: [&Lifecycle; 7] = [
     &settled::PROJECT,
     &settled::ACCOUNT,
     &settled::API_KEY,
+    &volume::LIFECYCLE,
+    &settled::NETWORK,
 ];
 
 /// Every lifecycle.
@@ -164,6 +167,8 @@ pub fn of(resource_type: ResourceType) -> &'static Lifecycle {
         ResourceType::Project => LIFECYCLES[4],
         ResourceType::Account => LIFECYCLES[5],
         ResourceType::ApiKey => LIFECYCLES[6],
+        ResourceType::Volume => LIFECYCLES[7],
+        ResourceType::Network => LIFECYCLES[8],
     }
 }
 

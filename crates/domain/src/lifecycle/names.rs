@@ -80,6 +80,10 @@ names! {
         Disconnect = "disconnect",
         /// Take it back that was given up.
         Reconnect = "reconnect",
+        /// Make it ready on the host of the first that uses it.
+        Attach = "attach",
+        /// Leave it, now that nobody uses it.
+        Detach = "detach",
     }
 }
 
@@ -116,6 +120,14 @@ names! {
         ReplaceOccupants = "replace-occupants",
         /// Make sure that a host has nothing that lives elsewhere.
         RefuseStrays = "refuse-strays",
+        /// Let go of volumes that no other container mounts.
+        LeaveVolumes = "leave-volumes",
+        /// Have the host's agent make a volume.
+        MakeVolume = "make-volume",
+        /// Make sure that no container mounts a volume.
+        RefuseWhileMounted = "refuse-while-mounted",
+        /// Have the host's agent take a volume and its data away.
+        RemoveVolume = "remove-volume",
     }
 }
 
@@ -138,7 +150,11 @@ impl Step {
             | Self::Unplace
             | Self::PlaceElsewhere
             | Self::ReplaceOccupants
-            | Self::RefuseStrays => None,
+            | Self::RefuseStrays
+            | Self::LeaveVolumes
+            | Self::MakeVolume
+            | Self::RefuseWhileMounted
+            | Self::RemoveVolume => None,
         }
     }
 }

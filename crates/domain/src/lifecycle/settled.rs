@@ -7,6 +7,7 @@ use crate::{ResourceType, State};
 pub(super) static REGISTRATION_TOKEN: Lifecycle = settled(ResourceType::RegistrationToken);
 pub(super) static PROJECT: Lifecycle = settled(ResourceType::Project);
 pub(super) static ACCOUNT: Lifecycle = settled(ResourceType::Account);
+pub(super) static NETWORK: Lifecycle = settled(ResourceType::Network);
 pub(super) static API_KEY: Lifecycle = settled(ResourceType::ApiKey);
 
 const fn settled(resource_type: ResourceType) -> Lifecycle {

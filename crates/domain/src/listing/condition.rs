@@ -220,7 +220,7 @@ fn test(field: &Field, modifier: Modifier, value: &str) -> Result<Test, String> 
 fn operand(kind: Kind, text: &str) -> Result<Operand, String> {
     Ok(match kind {
         Kind::Id => Operand::Id(text.parse().map_err(|_| "is an id (a UUID)")?),
-        Kind::Text => Operand::Text(text.to_owned()),
+        Kind::Text | Kind::Several => Operand::Text(text.to_owned()),
         Kind::Word(words) => {
             let known = words.all();
             if !known.contains(&text) {

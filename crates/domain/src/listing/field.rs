@@ -43,6 +43,8 @@ pub enum Subject {
     Spec(&'static str),
     /// A field of what was seen of a resource.
     Status(&'static str),
+    /// A field of any item of a list in what was asked of a resource.
+    Among(&'static str, &'static str),
     /// The phase of a process.
     Phase,
     /// The type of the resource of a process.
@@ -72,6 +74,8 @@ pub enum Kind {
     Number,
     /// `true` or `false`.
     Flag,
+    /// A text of which there can be several.
+    Several,
 }
 
 /// Words that a field can have.
@@ -155,6 +159,7 @@ impl Field {
             Kind::Moment => &[Equals, Differs, Greater, AtLeast, Less, AtMost],
             Kind::Number => &[Equals, Differs, OneOf, Greater, AtLeast, Less, AtMost],
             Kind::Flag => &[Equals, Differs],
+            Kind::Several => &[Equals],
         };
         // `removed` itself says whether what was removed is listed.
         let left_out = (self.subject == Subject::Removed).then_some(Equals);
@@ -183,7 +188,15 @@ const OF_CONTAINERS: &[Field] = &[
     Field::new("image", Subject::Spec("image"), Kind::Text),
     Field::new("runtimeId", Subject::Status("runtimeId"), Kind::Text).or_null(),
     Field::new("exitCode", Subject::Status("exitCode"), Kind::Number).or_null(),
+    Field::new("volume", Subject::Among("volumes", "volume"), Kind::Several),
+    Field::new(
+        "network",
+        Subject::Among("networks", "network"),
+        Kind::Several,
+    ),
 ];
+
+const OF_VOLUMES: &[Field] = &[Field::new("hostId", Subject::Host, Kind::Id).or_null()];
 
 const OF_HOSTS: &[Field] = &[Field::new("agentId", Subject::Spec("agentId"), Kind::Id)];
 
@@ -236,7 +249,8 @@ impl Listed {
                     ResourceType::RegistrationToken => OF_REGISTRATION_TOKENS,
                     ResourceType::Account => OF_ACCOUNTS,
                     ResourceType::ApiKey => OF_API_KEYS,
-                    ResourceType::Project => &[],
+                    ResourceType::Volume => OF_VOLUMES,
+                    ResourceType::Project | ResourceType::Network => &[],
                 };
                 (OF_RESOURCES, own)
             }

@@ -71,6 +71,8 @@ pub fn links(listed: Listed) -> &'static [Link] {
     match listed {
         Listed::Process => &[RESOURCE, PROJECT, PARENT, SUCCESSOR],
         Listed::Resource(ResourceType::Container) => &[HOST, PROCESS, PROJECT],
+        Listed::Resource(ResourceType::Volume) => &[HOST, PROCESS, PROJECT],
+        Listed::Resource(ResourceType::Network) => &[PROJECT],
         Listed::Resource(ResourceType::Host) => &[AGENT, PROCESS],
         Listed::Resource(ResourceType::Agent) => &[HOST, PROCESS],
         Listed::Resource(ResourceType::ApiKey) => &[ACCOUNT, PROJECT],

@@ -33,6 +33,9 @@ pub struct JournalEntry {
     /// Since when it waits, whatever number of times it was looked at meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_since: Option<Timestamp>,
+    /// How much of what it waits for is done, in percent, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<u8>,
     /// The server that tried it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerId>,
@@ -58,6 +61,7 @@ impl JournalEntry {
             attempts: 0,
             failures: Vec::new(),
             waits_since: None,
+            progress: None,
             server: None,
         }
     }
@@ -66,6 +70,7 @@ impl JournalEntry {
     pub fn fail(&mut self, at: Timestamp, error: impl Into<String>) {
         self.attempts += 1;
         self.waits_since = None;
+        self.progress = None;
         if self.failures.len() == KEPT {
             self.failures.remove(0);
         }

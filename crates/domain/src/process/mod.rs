@@ -205,6 +205,14 @@ impl Process {
             .and_then(|step| self.entry(step)?.waits_since)
     }
 
+    /// How much of what it waits for is done, in percent; none if it does not wait, or nobody knows.
+    pub fn progress(&self) -> Option<u8> {
+        if self.phase.is_finished() {
+            return None;
+        }
+        self.next_step().and_then(|step| self.entry(step)?.progress)
+    }
+
     /// Ends it without success, at somebody's wish.
     pub fn cancel(&mut self, message: String, now: Timestamp) {
         self.phase = Phase::Canceled;

@@ -7,10 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::health_check::{HealthCheck, HealthState};
+use super::image::PullPolicy;
 use super::limits;
+use super::network::NetworkAttachment;
 use super::placement::ContainerPlacement;
 use super::restart_policy::RestartPolicy;
 use super::validation::{self, Invalid};
+use super::volume::Mount;
 use crate::{ResourceId, Timestamp};
 
 /// What was asked of a container. Unknown fields are refused.
@@ -20,6 +23,9 @@ pub struct ContainerSpec {
     /// The image to run, as `name`, `name:tag` or `name@digest`.
     #[schemars(schema_with = "limits::image_schema")]
     pub image: String,
+    /// When the image is fetched from its registry.
+    #[serde(default)]
+    pub pull_policy: PullPolicy,
     /// Replaces the image's entry point, if not empty.
     #[serde(default)]
     #[schemars(schema_with = "limits::texts_schema")]
@@ -48,8 +54,12 @@ pub struct ContainerSpec {
     pub resources: ResourceLimits,
     /// Networks to join; Docker's default bridge if empty.
     #[serde(default)]
-    #[schemars(length(max = 1))]
+    #[schemars(length(max = 16))]
     pub networks: Vec<NetworkAttachment>,
+    /// Volumes of its project and paths of its host that it finds at paths of its own.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub volumes: Vec<Mount>,
     /// Wishes about the host.
     #[serde(default)]
     pub placement: ContainerPlacement,
@@ -143,15 +153,6 @@ pub struct ResourceLimits {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub cpu_millis: Option<u32>,
-}
-
-/// A network that a container joins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NetworkAttachment {
-    /// `bridge`, `host` or `none`.
-    #[schemars(with = "limits::Network")]
-    pub network: String,
 }
 
 /// What was seen of a container.

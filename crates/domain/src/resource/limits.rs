@@ -3,7 +3,9 @@
 //! What the API promises in its description and what [validation](super::validation) refuses must
 //! be the same, so both are made from here.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::validation::Invalid;
 
 /// The most characters of a name.
 pub(super) const NAME_LIMIT: usize = 128;
@@ -117,15 +119,53 @@ pub(super) fn user_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "minLength": 1, "pattern": WITHOUT_NUL })
 }
 
-/// The name of a network that a container can join.
-#[derive(JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "only its schema is wanted")]
-pub(super) enum Network {
-    /// Docker's default bridge.
-    Bridge,
-    /// The network of the host itself.
-    Host,
-    /// None.
-    None,
+/// The schema of a name by which others refer to something.
+pub fn reference_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": NAME_LIMIT,
+        "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+    })
+}
+
+/// Checks such a name.
+pub(super) fn check_reference(field: &str, name: &str) -> Result<(), Invalid> {
+    let is_sound = name.len() <= NAME_LIMIT
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    match is_sound {
+        true => Ok(()),
+        false => {
+            let reason = format!(
+                "is a letter or digit, then letters, digits, `_`, `.` and `-`, \
+                 at most {NAME_LIMIT} of them"
+            );
+            Err(Invalid::new(field, reason))
+        }
+    }
+}
+
+/// The schema of the names by which others in a network find a container.
+pub(super) fn aliases_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "items": {
+            "type": "string",
+            "maxLength": 63,
+            "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$",
+        },
+    })
+}
+
+/// The schema of a path that is mounted, or mounted to: absolute, without parts that lead elsewhere.
+pub(super) fn mounted_path_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 1024,
+        "pattern": r"^(/(?!\.{1,2}(/|$))[^/\u0000-\u001F\u007F-\u009F]+)+$",
+    })
 }

@@ -10,12 +10,15 @@ mod api_key;
 mod container;
 mod health_check;
 mod host;
+mod image;
 mod limits;
+mod network;
 mod placement;
 mod project;
 mod registration_token;
 mod restart_policy;
 mod validation;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,12 +30,14 @@ use serde::{Deserialize, Serialize};
 pub use account::{AccountSpec, AccountStatus, Membership, ProjectRole};
 pub use agent::{AgentSpec, AgentStatus};
 pub use api_key::{ApiKeySpec, ApiKeyStatus};
-pub use container::{
-    ContainerSpec, ContainerStatus, NetworkAttachment, Port, Protocol, ResourceLimits,
-};
+pub use container::{ContainerSpec, ContainerStatus, Port, Protocol, ResourceLimits};
 pub use health_check::{HealthCheck, HealthState, HttpProbe, OnUnhealthy, Probe, TcpProbe};
 pub use host::{Capacity, HostFacts, HostSpec, HostStatus};
-pub use limits::{DESCRIPTION_LIMIT, labels_schema, metadata_schema, name_schema};
+pub use image::PullPolicy;
+pub use limits::{
+    DESCRIPTION_LIMIT, labels_schema, metadata_schema, name_schema, reference_schema,
+};
+pub use network::{NetworkAttachment, NetworkSpec, validate_reference};
 pub use placement::{Affinity, ContainerPlacement, Neighbours, OnHostLoss, Strategy};
 pub use project::{ProjectSpec, Quota};
 pub use registration_token::{RegistrationTokenSpec, RegistrationTokenStatus};
@@ -40,6 +45,7 @@ pub use restart_policy::{RestartCondition, RestartPolicy};
 pub use validation::{
     Invalid, validate_description, validate_labels, validate_metadata, validate_name,
 };
+pub use volume::{Mount, VolumeSpec, VolumeStatus};
 
 use crate::lifecycle::Request;
 use crate::{ResourceId, State, Timestamp};
@@ -85,6 +91,10 @@ resource_types! {
     Account = "account", "accounts",
     /// What a program shows instead of a name and a password.
     ApiKey = "apiKey", "apiKeys",
+    /// Data on a host that outlives the containers that mount it.
+    Volume = "volume", "volumes",
+    /// What lets containers of a project on one host find one another.
+    Network = "network", "networks",
 }
 
 impl fmt::Display for ResourceType {
@@ -251,6 +261,18 @@ pub enum Details {
         /// What was seen.
         status: ApiKeyStatus,
     },
+    /// A volume.
+    Volume {
+        /// What was asked.
+        spec: VolumeSpec,
+        /// What was seen.
+        status: VolumeStatus,
+    },
+    /// A network.
+    Network {
+        /// What was asked.
+        spec: NetworkSpec,
+    },
 }
 
 impl Details {
@@ -264,6 +286,8 @@ impl Details {
             Self::Project { .. } => ResourceType::Project,
             Self::Account { .. } => ResourceType::Account,
             Self::ApiKey { .. } => ResourceType::ApiKey,
+            Self::Volume { .. } => ResourceType::Volume,
+            Self::Network { .. } => ResourceType::Network,
         }
     }
 
@@ -273,6 +297,7 @@ impl Details {
             Self::Container { status, .. } => status.error.as_deref(),
             Self::Host { status, .. } => status.error.as_deref(),
             Self::Agent { status, .. } => status.error.as_deref(),
+            Self::Volume { status, .. } => status.error.as_deref(),
             _ => None,
         }
     }
@@ -284,10 +309,12 @@ impl Details {
             Self::Container { status, .. } => status.error = error,
             Self::Host { status, .. } => status.error = error,
             Self::Agent { status, .. } => status.error = error,
+            Self::Volume { status, .. } => status.error = error,
             Self::RegistrationToken { .. }
             | Self::Project { .. }
             | Self::Account { .. }
-            | Self::ApiKey { .. } => {}
+            | Self::ApiKey { .. }
+            | Self::Network { .. } => {}
         }
     }
 
@@ -333,6 +360,8 @@ impl Details {
             Self::Project { spec } => both(spec, &serde_json::json!({})),
             Self::Account { spec, status } => both(spec, status),
             Self::ApiKey { spec, status } => both(spec, status),
+            Self::Volume { spec, status } => both(spec, status),
+            Self::Network { spec } => both(spec, &serde_json::json!({})),
         }
     }
 
@@ -373,6 +402,13 @@ impl Details {
             ResourceType::ApiKey => Self::ApiKey {
                 spec: from_value(spec)?,
                 status: from_value(status)?,
+            },
+            ResourceType::Volume => Self::Volume {
+                spec: from_value(spec)?,
+                status: from_value(status)?,
+            },
+            ResourceType::Network => Self::Network {
+                spec: from_value(spec)?,
             },
         })
     }

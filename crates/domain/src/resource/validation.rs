@@ -11,7 +11,7 @@ use super::limits::{
     DESCRIPTION_LIMIT, IMAGE_LIMIT, LABEL_KEY_LIMIT, LABEL_VALUE_LIMIT, LABELS_LIMIT,
     LEAST_MEMORY_MIB, METADATA_LIMIT, NAME_LIMIT, RESERVED_LABELS,
 };
-use super::{ContainerSpec, health_check};
+use super::{ContainerSpec, health_check, network, volume};
 
 /// A field that is not sound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -165,7 +165,8 @@ pub(super) fn validate_container(spec: &ContainerSpec) -> Result<(), Invalid> {
             "is 0; leave it out for no limit",
         ));
     }
-    validate_networks(spec)?;
+    network::validate_networks(spec)?;
+    volume::validate_mounts(&spec.volumes)?;
     spec.restart_policy.validate()?;
     health_check::validate(spec)
 }
@@ -226,30 +227,6 @@ fn validate_ports(spec: &ContainerSpec) -> Result<(), Invalid> {
 
 fn is_any(ip: Option<IpAddr>) -> bool {
     ip.is_none_or(|ip| ip.is_unspecified())
-}
-
-fn validate_networks(spec: &ContainerSpec) -> Result<(), Invalid> {
-    if spec.networks.len() > 1 {
-        return Err(Invalid::new(
-            "networks",
-            "more than one network cannot be joined yet",
-        ));
-    }
-    for (index, attachment) in spec.networks.iter().enumerate() {
-        if !matches!(attachment.network.as_str(), "bridge" | "host" | "none") {
-            return Err(Invalid::new(
-                format!("networks[{index}].network"),
-                "is not one of `bridge`, `host`, `none`",
-            ));
-        }
-        if attachment.network != "bridge" && !spec.ports.is_empty() {
-            return Err(Invalid::new(
-                "ports",
-                format!("cannot be published in network `{}`", attachment.network),
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn without_nul<'a>(

@@ -74,6 +74,7 @@ impl Answer {
                 reason: words.to_owned(),
                 delay: *delay,
                 waits_for: *waits_for,
+                progress: None,
             },
             Self::Delegate(children) => Outcome::Delegate {
                 reason: words.to_owned(),
@@ -128,6 +129,7 @@ fn seen(resource: &Resource, words: &str) -> Details {
         Details::Container { status, .. } => status.runtime_id = Some(words.to_owned()),
         Details::Host { status, .. } => status.facts.hostname = words.to_owned(),
         Details::Agent { status, .. } => status.agent_version = words.to_owned(),
+        Details::Volume { status, .. } => status.runtime_id = Some(words.to_owned()),
         _ => {}
     }
     details

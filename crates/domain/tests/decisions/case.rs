@@ -6,6 +6,7 @@ use drover_domain::lifecycle::{self, Adjustment, Policies, Request};
 use drover_domain::process::{Cause, Priority, Process};
 use drover_domain::resource::{
     AgentSpec, AgentStatus, ContainerSpec, ContainerStatus, Details, HostSpec, HostStatus,
+    VolumeSpec, VolumeStatus,
 };
 use drover_domain::write::{Asked, Intent};
 use drover_domain::{ProcessId, Resource, ResourceId, ResourceType, State, Timestamp};
@@ -242,6 +243,10 @@ pub(crate) fn details(resource_type: ResourceType, start: bool) -> Details {
                 host_id: resource_id(5),
             },
             status: AgentStatus::default(),
+        },
+        ResourceType::Volume => Details::Volume {
+            spec: VolumeSpec::default(),
+            status: VolumeStatus::default(),
         },
         _ => {
             panic!("a {resource_type} has no processes")

@@ -14,8 +14,9 @@ use crate::model::{Follows, Model};
 
 /// How long a claim is left alone.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
-/// A story that is longer does not end.
-const LONGEST: usize = 3_000;
+/// A story that is longer does not end. The most patient process has a day, and looks after its children every
+/// ten seconds.
+const LONGEST: usize = 20_000;
 
 /// A process and its resource, and what the model knows of them.
 #[derive(Clone, Debug)]

@@ -146,6 +146,7 @@ impl Model {
                 reason,
                 delay,
                 waits_for,
+                ..
             } => {
                 self.waits_since.get_or_insert(now);
                 let mut follows = self.linger(reason, *delay, now);

@@ -15,7 +15,7 @@ mod selecting;
 
 pub(crate) use quotas::{run_and_find_held, usage};
 pub(crate) use rows::{Together, insert, insert_unless_there, is_one_of, rewrite};
-pub(crate) use selecting::{Inside, inside, matches, meets};
+pub(crate) use selecting::{Inside, inside, is_among, matches, meets};
 
 use crate::Position;
 use crate::entities::change;

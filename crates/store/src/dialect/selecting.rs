@@ -44,6 +44,27 @@ pub(crate) fn inside(
     Expr::cust_with_exprs(text, [column])
 }
 
+/// Whether a field of any item of a list in a JSON column is a text. The names of list and field stand in
+/// the code.
+pub(crate) fn is_among(
+    backend: DatabaseBackend,
+    column: &(impl IntoSimpleExpr + Clone),
+    (list, field): (&'static str, &'static str),
+    text: &str,
+) -> Expr {
+    let column = column.clone().into_simple_expr();
+    if backend == DatabaseBackend::Postgres {
+        let item = Expr::val(Value::Json(Some(Box::new(json!([{ field: text }])))));
+        let contains = format!("(($1 -> '{list}') @> $2)");
+        return Expr::cust_with_exprs(contains, [column, item]);
+    }
+    let contains = format!(
+        "EXISTS (SELECT 1 FROM json_each(?, '$.{list}') AS item \
+         WHERE json_extract(item.value, '$.{field}') = ?)"
+    );
+    Expr::cust_with_exprs(contains, [column, Expr::val(text)])
+}
+
 /// Whether a text matches a pattern.
 pub(crate) fn matches(backend: DatabaseBackend, text: Expr, pattern: &Pattern) -> Expr {
     let Pattern(parts) = pattern;

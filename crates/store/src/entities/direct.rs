@@ -88,6 +88,10 @@ fn details(
         },
         ResourceType::Account => both!(Account),
         ResourceType::ApiKey => both!(ApiKey),
+        ResourceType::Volume => both!(Volume),
+        ResourceType::Network => Details::Network {
+            spec: typed(row, prefix, "spec")?,
+        },
     })
 }
 

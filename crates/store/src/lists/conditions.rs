@@ -14,6 +14,8 @@ pub(super) enum Place<C> {
     Column(C),
     /// In a field of a JSON column.
     Inside(C, &'static str),
+    /// In a field of any item of a list in a JSON column.
+    Among(C, &'static str, &'static str),
     /// Nowhere: it is null in every row.
     Nowhere,
 }
@@ -39,6 +41,7 @@ impl Listable for resource::Entity {
             Subject::ResourceType => Column::ResourceType,
             Subject::Spec(field) => return Place::Inside(Column::Spec, field),
             Subject::Status(field) => return Place::Inside(Column::Status, field),
+            Subject::Among(list, field) => return Place::Among(Column::Spec, list, field),
             Subject::Phase
             | Subject::Resource
             | Subject::Parent
@@ -68,7 +71,8 @@ impl Listable for process::Entity {
             | Subject::Updated
             | Subject::Removed
             | Subject::Spec(_)
-            | Subject::Status(_) => return Place::Nowhere,
+            | Subject::Status(_)
+            | Subject::Among(..) => return Place::Nowhere,
         })
     }
 }
@@ -77,19 +81,24 @@ impl Listable for process::Entity {
 pub(super) fn column<E: Listable>(subject: Subject) -> Expr {
     match E::place(subject) {
         Place::Column(column) => column.into_simple_expr(),
-        Place::Inside(..) | Place::Nowhere => Expr::cust("NULL"),
+        Place::Inside(..) | Place::Among(..) | Place::Nowhere => Expr::cust("NULL"),
     }
 }
 
 /// A condition.
 pub(super) fn condition<E: Listable>(backend: DatabaseBackend, condition: &Condition) -> Expr {
     let place = E::place(condition.subject);
+    if let (Place::Among(column, list, field), Test::Equals(Operand::Text(text))) =
+        (&place, &condition.test)
+    {
+        return dialect::is_among(backend, column, (list, field), text);
+    }
     let is_inside = matches!(place, Place::Inside(..));
     // What stands in JSON is read as what it is compared with.
     let left = |kind: Inside| match &place {
         Place::Column(column) => column.into_simple_expr(),
         Place::Inside(column, field) => dialect::inside(backend, column, field, kind),
-        Place::Nowhere => Expr::cust("NULL"),
+        Place::Among(..) | Place::Nowhere => Expr::cust("NULL"),
     };
     let of = |operand: &Operand| left(kind(operand));
     let value = |operand: &Operand| value(operand, is_inside);

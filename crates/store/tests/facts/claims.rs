@@ -207,6 +207,7 @@ async fn servers_that_claim_and_wake_the_same_processes_do_not_trip_each_other(w
                 reason: "there is no room".to_owned(),
                 delay: Duration::from_secs(60),
                 waits_for: Some(WaitsFor::Room),
+                progress: None,
             };
             world.store.commit(next_write(owned, outcome).0)
         });

@@ -52,6 +52,7 @@ mod outages;
 mod presence;
 mod quotas;
 mod reading;
+mod references;
 mod registration;
 mod reservations;
 mod retention;

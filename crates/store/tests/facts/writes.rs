@@ -109,6 +109,7 @@ async fn a_write_of_a_process_that_rests_or_is_over_changes_nothing(world: World
         reason: "early".to_owned(),
         delay: LEASE,
         waits_for: None,
+        progress: None,
     };
     world.commit(next_write(&owned, wait).0).await;
     assert_refused(&world, done, Written::NotOurs).await;

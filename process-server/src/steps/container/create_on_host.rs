@@ -1,9 +1,9 @@
 //! Have the host's agent make the container.
 
 use drover_domain::engine::{Failure, Outcome};
-use drover_proto::create_container;
 use drover_proto::v1::command::Action;
 
+use super::referred;
 use crate::agents::Answer;
 use crate::steps::{Context, StepError};
 
@@ -17,7 +17,10 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     let Some(host) = context.resource.host else {
         return Ok(Outcome::Fail(Failure::new("the container has no host")));
     };
-    let action = Action::CreateContainer(Box::new(create_container(context.resource, spec)));
+    let action = match referred::create_command(context, spec).await? {
+        Ok(command) => Action::CreateContainer(Box::new(command)),
+        Err(failure) => return Ok(Outcome::Fail(failure)),
+    };
     match context
         .surroundings
         .agents

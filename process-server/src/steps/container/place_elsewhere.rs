@@ -112,5 +112,6 @@ fn waits(context: Context<'_>, reason: String) -> Outcome {
         reason,
         delay: context.now.until(turn),
         waits_for: Some(WaitsFor::Room),
+        progress: None,
     }
 }

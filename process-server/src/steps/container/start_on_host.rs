@@ -8,7 +8,7 @@ use drover_proto::v1::StartContainer;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 
-use super::former;
+use super::{former, referred};
 use crate::agents::Answer;
 use crate::steps::{Context, StepError};
 
@@ -28,8 +28,10 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         .send(context.order(host, "start"), start.clone())
         .await?;
     if matches!(answer, Answer::Failure(Code::NotFound, _)) {
-        let create = drover_proto::create_container(context.resource, spec);
-        let create = Action::CreateContainer(Box::new(create));
+        let create = match referred::create_command(context, spec).await? {
+            Ok(command) => Action::CreateContainer(Box::new(command)),
+            Err(failure) => return Ok(Outcome::Fail(failure)),
+        };
         answer = agents.send(context.order(host, "create"), create).await?;
         if matches!(answer, Answer::Container(_)) {
             answer = agents

@@ -40,6 +40,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         ),
         delay: PAUSE,
         waits_for: None,
+        progress: None,
     })
 }
 

@@ -108,6 +108,9 @@ fn policy(spec: &ContainerSpec) -> Option<&'static str> {
     if spec.placement.on_host_loss == OnHostLoss::Wait {
         return Some("its policy is to wait for its host");
     }
+    if spec.volume_names().next().is_some() {
+        return Some("its volumes are on this host");
+    }
     let is_bound = spec.placement.host_id.is_some();
     is_bound.then_some("it may run on this host only")
 }

@@ -15,6 +15,7 @@ pub mod conditional_requests;
 pub mod failures;
 pub mod hosts;
 pub mod idempotency;
+pub mod images;
 pub mod intents;
 pub mod lifecycle;
 pub mod lists;
@@ -28,8 +29,10 @@ pub mod recovery;
 pub mod refusals;
 pub mod sessions;
 pub mod settings;
+pub mod storage;
 pub mod tokens;
 pub mod updates;
+pub mod volumes;
 pub mod watches;
 
 use std::time::Duration;

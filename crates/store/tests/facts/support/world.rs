@@ -90,6 +90,7 @@ impl World {
             reason: "it is early".to_owned(),
             delay,
             waits_for,
+            progress: None,
         };
         let (write, _) = next_write(&owned, outcome);
         self.commit(write.clone()).await;
