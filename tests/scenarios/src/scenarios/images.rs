@@ -22,6 +22,12 @@ pub async fn hold(drover: &Drover) {
     .await;
 }
 
+/// A container that needs no network.
+fn alone(mut fields: Value) -> Value {
+    fields["networks"] = json!([{ "network": "none" }]);
+    fields
+}
+
 async fn forget(drover: &Drover, image: &str) -> Result<()> {
     let options = RemoveImageOptionsBuilder::new().force(true).build();
     let docker = &drover.engine()?.client;
@@ -39,7 +45,7 @@ async fn an_image_is_fetched_when_it_is_not_there_and_how_far_it_is_can_be_seen(
 ) -> Result<()> {
     let registry = Registry::start().await?;
     let image = registry.image();
-    let id = drover.create(json!({ "image": image })).await?;
+    let id = drover.create(alone(json!({ "image": image }))).await?;
     let seen = until("how far it is", SOON, || async {
         let container = drover.container(&id).await?;
         let percent = container["transitioningProgress"].as_u64();
@@ -65,7 +71,8 @@ async fn an_image_is_fetched_when_it_is_not_there_and_how_far_it_is_can_be_seen(
 async fn an_image_is_fetched_anew_or_never_as_the_policy_says(drover: &Drover) -> Result<()> {
     let registry = Registry::start().await?;
     let image = registry.image();
-    let with = |policy: &str| json!({ "image": image, "pullPolicy": policy, "start": false });
+    let with =
+        |policy: &str| alone(json!({ "image": image, "pullPolicy": policy, "start": false }));
     let never = drover.create(with("never")).await?;
     let failed = drover.wait_for_state(&never, "error", SOON).await?;
     says(&failed, "No such image")?;
@@ -90,7 +97,7 @@ async fn an_image_that_the_registry_does_not_have_is_told_in_its_words(
     drover: &Drover,
 ) -> Result<()> {
     let registry = Registry::start().await?;
-    let absent = json!({ "image": registry.absent() });
+    let absent = alone(json!({ "image": registry.absent() }));
     let id = drover.create(absent).await?;
     let failed = drover.wait_for_state(&id, "error", SOON).await?;
     says(&failed, "manifest unknown")?;
