@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .enable_type_names()
         // Kept out of line, so that a ping does not take the room of a container's whole spec.
         .boxed(".drover.v1.Command.action.create_container")
+        .boxed(".drover.v1.Command.action.open_stream")
         .boxed(".drover.v1.ServerFrame.content.command")
         .compile_fds(descriptors)?;
     Ok(())

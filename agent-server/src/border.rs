@@ -43,7 +43,7 @@ pub(crate) fn check_reply(reply: &mut Reply, asked: Option<&Envelope>) -> Result
             make_harmless(&mut progress.message);
             Ok(())
         }
-        Some(reply::Result::Pong(_)) => Ok(()),
+        Some(reply::Result::Pong(_) | reply::Result::StreamOpened(_)) => Ok(()),
         None => Err(Offence::Unsound),
     }
 }

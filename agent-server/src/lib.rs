@@ -18,12 +18,14 @@
 //! server dies, its agents come back through another, and the processes that waited for their replies
 //! send the commands again.
 
+mod address;
 mod allowance;
 mod border;
 mod connect;
 mod link;
 mod meter;
 mod offences;
+mod own;
 mod pending;
 mod presence;
 mod problem;
@@ -31,6 +33,7 @@ mod register;
 mod replies;
 mod session;
 mod sessions;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +46,7 @@ use drover_bus::EventBus;
 use drover_domain::ServerId;
 use drover_domain::liveness::SILENT_HEARTBEATS;
 use drover_proto::registration::{EVENTS_PATH, REGISTER_PATH, REPLIES_PATH};
+use drover_proto::stream::{AGENT_STREAMS_PATH, STREAMS_PATH};
 use drover_serving::Serving;
 use drover_store::clock::Clock;
 use drover_store::{Store, fresh};
@@ -55,6 +59,7 @@ use meter::Meter;
 use offences::Offences;
 use presence::Presence;
 use sessions::Sessions;
+use streams::Streams;
 
 pub use drover_serving::{Limits, Tls, TlsError};
 
@@ -72,6 +77,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// What agents may make the server hold.
     pub limits: Limits,
+    /// Where API servers dial it for streams, as `https://host:8090`; made of where it listens if absent.
+    pub advertised: Option<String>,
 }
 
 impl Default for Options {
@@ -85,13 +92,14 @@ impl Default for Options {
                 connections: CONNECTIONS,
                 ..Limits::default()
             },
+            advertised: None,
         }
     }
 }
 
 /// What an agent server works with.
 pub struct Parts {
-    /// The database: credentials and registrations, nothing else.
+    /// The database: credentials, registrations, who is connected, and tickets of streams.
     pub store: Store,
     /// The event bus.
     pub bus: Arc<dyn EventBus>,
@@ -123,6 +131,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) presence: Presence,
+    pub(crate) streams: Arc<Streams>,
+    /// Where API servers dial it.
+    pub(crate) address: String,
     pub(crate) offences: Offences,
     pub(crate) meter: Meter,
     pub(crate) tasks: TaskTracker,
@@ -156,7 +167,10 @@ impl Server {
         let Self { mut options, parts } = self;
         let (tls, limits) = (options.tls.take(), options.limits.clone());
         let is_tls = tls.is_some();
-        let address = parts.listener.local_addr().ok();
+        let listens = parts.listener.local_addr().ok();
+        let address = options.advertised.take();
+        let address = address.or(listens.map(|listens| address::of(listens, is_tls)));
+        let address = address.unwrap_or_default();
         let id = fresh::server_id();
         let shared = Arc::new(Shared {
             id,
@@ -166,6 +180,8 @@ impl Server {
             clock: parts.clock,
             sessions: Arc::default(),
             presence: Presence::default(),
+            streams: Arc::default(),
+            address,
             offences: Offences::new(),
             meter: Meter::new(),
             tasks: TaskTracker::new(),
@@ -173,7 +189,8 @@ impl Server {
         });
         let router = router(shared.clone());
         let serving = Serving::prepare(parts.listener, tls, limits, router, shutdown.clone())?;
-        tracing::info!(server = %id, listen = ?address, tls = is_tls, "agent server started");
+        let address = shared.address.as_str();
+        tracing::info!(server = %id, listen = ?listens, address, tls = is_tls, "agent server started");
         // Told at once when it is to stop, so that the agents find others in time.
         let present = presence::run(&shared, &shutdown);
         tokio::join!(serving.run(shutdown.clone()), present);
@@ -196,6 +213,8 @@ fn router(shared: Arc<Shared>) -> Router {
         ))
         // What follows is open for as long as it likes.
         .route(EVENTS_PATH, get(connect::connect))
+        .route(&format!("{AGENT_STREAMS_PATH}/{{id}}"), get(streams::dial))
+        .route(&format!("{STREAMS_PATH}/{{ticket}}"), get(streams::open))
         .route("/healthz", get(|| async { "ok" }))
         .with_state(shared)
 }

@@ -62,6 +62,7 @@ async fn main() -> anyhow::Result<()> {
         tls: settings
             .agent_tls()?
             .map(|(certificate, key)| Tls { certificate, key }),
+        advertised: settings.agent_advertise.clone(),
         ..Options::default()
     };
     let server = Server::new(options, parts);

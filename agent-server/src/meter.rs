@@ -1,13 +1,14 @@
 //! The meter: how many agents are connected, and what passes between them and the bus.
 
 use drover_metrics::table::{
-    AGENT_COMMANDS, AGENT_FRAMES, AGENT_REPLIES, AGENT_REPORTS, AGENTS_CONNECTED,
+    AGENT_COMMANDS, AGENT_FRAMES, AGENT_REPLIES, AGENT_REPORTS, AGENT_STREAMS, AGENTS_CONNECTED,
 };
 use drover_metrics::{CounterHandle, GaugeHandle, Presence};
 
 /// What is measured of one server.
 pub(crate) struct Meter {
     connected: GaugeHandle,
+    streams: GaugeHandle,
     pub(crate) commands_sent: CounterHandle,
     pub(crate) commands_dropped: CounterHandle,
     pub(crate) commands_unsound: CounterHandle,
@@ -23,6 +24,7 @@ impl Meter {
     pub(crate) fn new() -> Self {
         Self {
             connected: AGENTS_CONNECTED.of([]),
+            streams: AGENT_STREAMS.of([]),
             commands_sent: AGENT_COMMANDS.of(["sent"]),
             commands_dropped: AGENT_COMMANDS.of(["dropped"]),
             commands_unsound: AGENT_COMMANDS.of(["unsound"]),
@@ -38,6 +40,11 @@ impl Meter {
     /// Counts an agent as connected, as long as the answer lives.
     pub(crate) fn connected(&self) -> Presence {
         Presence::in_gauge(self.connected.clone())
+    }
+
+    /// Counts a stream as open, as long as the answer lives.
+    pub(crate) fn stream(&self) -> Presence {
+        Presence::in_gauge(self.streams.clone())
     }
 
     /// Counts a reply, by whether anybody waited for it.

@@ -35,6 +35,8 @@ pub(crate) enum Offence {
     ForeignContainer,
     /// A POST for the session of another agent.
     ForeignSession,
+    /// A dial for a stream that was opened for another agent, or for none.
+    ForeignStream,
     /// What no honest agent says: characters that a terminal would act on, fields without end.
     Unsound,
     /// A frame that cannot be read, or is too large.
@@ -49,6 +51,7 @@ impl Offence {
             Self::Late => ("agent.reply", 408, "agent.reply.late"),
             Self::ForeignContainer => ("agent.reply", 403, "agent.reply.foreign"),
             Self::ForeignSession => ("agent.reply", 403, "agent.session.foreign"),
+            Self::ForeignStream => ("agent.stream", 404, "agent.stream.foreign"),
             Self::Unsound => ("agent.frame", 422, "agent.invalid"),
             Self::BadFrame => ("agent.frame", 400, "agent.frame"),
         }

@@ -159,7 +159,8 @@ pub(crate) async fn run(shared: &Shared, shutdown: &CancellationToken) {
         }
         let jitter = 0.75 + rand::random::<f64>() / 4.0;
         next = Instant::now() + SERVER_HEARTBEAT.mul_f64(jitter);
-        let beat = shared.store.beat(shared.id, shared.clock.now());
+        let address = Some(shared.address.as_str());
+        let beat = shared.store.beat(shared.id, address, shared.clock.now());
         match timeout(SERVER_SILENCE / 2, beat).await {
             Ok(Ok(())) => {
                 reached = Instant::now();

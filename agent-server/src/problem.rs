@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use drover_proto::stream::code;
 use drover_store::{RegistrationError, StoreError};
 use serde_json::json;
 
@@ -23,6 +24,12 @@ pub(crate) enum Problem {
     NoSession,
     /// The session for which it speaks is another agent's.
     ForeignSession,
+    /// No stream of this id waits for it.
+    NoStream,
+    /// What was asked for cannot become a WebSocket.
+    NoSocket(String),
+    /// A stream cannot be had, for a reason of [`drover_proto::stream::code`].
+    Stream(&'static str, String),
     /// The database is out of reach.
     Unavailable,
     /// Something that should not happen did.
@@ -99,6 +106,19 @@ impl IntoResponse for Problem {
                 "Another's session",
                 "the session is another agent's".to_owned(),
             ),
+            Self::NoStream => (
+                StatusCode::NOT_FOUND,
+                "agent.noStream",
+                "No such stream",
+                "no stream of this id waits for this agent at this server".to_owned(),
+            ),
+            Self::NoSocket(detail) => (
+                StatusCode::BAD_REQUEST,
+                "agent.noSocket",
+                "No WebSocket",
+                detail,
+            ),
+            Self::Stream(code, detail) => (status_of(code), code, "No stream", detail),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -121,5 +141,19 @@ impl IntoResponse for Problem {
         });
         let headers = [(header::CONTENT_TYPE, "application/problem+json")];
         (status, headers, Json(body)).into_response()
+    }
+}
+
+/// The status of a reason for which a stream cannot be had.
+fn status_of(reason: &str) -> StatusCode {
+    match reason {
+        code::TICKET => StatusCode::UNAUTHORIZED,
+        code::NOT_THERE => StatusCode::NOT_FOUND,
+        code::AWAY => StatusCode::MISDIRECTED_REQUEST,
+        code::REFUSED => StatusCode::CONFLICT,
+        code::TOO_MANY => StatusCode::TOO_MANY_REQUESTS,
+        code::UNSUPPORTED => StatusCode::NOT_IMPLEMENTED,
+        code::TIMED_OUT => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
     }
 }

@@ -4,6 +4,7 @@
 //!   bus ---- command ----> pending --> frame --> agent
 //!   bus <--- answer ------ pending <-- reply <-- agent
 //!   bus <--- request ----- reports <-- report <- agent     a few at a time, each answered
+//!   this server - order -> own ------> frame --> agent     for streams; the reply goes back to it
 //! ```
 //!
 //! It is the same whatever form the connection has: [`link`](crate::link) tells the two apart.
@@ -31,16 +32,17 @@ use crate::allowance::Allowance;
 use crate::connect::Identity;
 use crate::link::{Ended, Farewell, Link, Receiver, Sender};
 use crate::offences::Offence;
+use crate::own::Own;
 use crate::pending::{Answers, Pending};
 use crate::presence::Presence;
-use crate::sessions::Place;
+use crate::sessions::{Order, Place};
 use crate::{Shared, border};
 
 /// Reports of one agent that are settled at the same time; further ones are left to be repeated.
 const REPORTS_AT_ONCE: usize = 16;
 
 /// Serves an agent until its connection ends, in whichever form that is.
-pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, place: Place, link: Link) {
+pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, mut place: Place, link: Link) {
     let Identity { agent, host, .. } = identity;
     let _connected = shared.meter.connected();
     let mut present = match Presence::enter(&shared, identity).await {
@@ -61,11 +63,12 @@ pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, place: Place, l
         id: place.session,
         sender,
         pending: Pending::default(),
+        own: Own::default(),
         reports: Allowance::of_reports(Instant::now()),
     };
     tracing::info!(%agent, %host, session = %place.session, "agent connected");
     let farewell = tokio::select! {
-        ended = session.serve(&mut receiver) => {
+        ended = session.serve(&mut receiver, &mut place.orders) => {
             tracing::info!(%agent, %host, reason = %ended, "agent disconnected");
             if matches!(ended, Ended::Unreadable | Ended::TooLarge) {
                 session.note(Offence::BadFrame);
@@ -73,12 +76,16 @@ pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, place: Place, l
             if let Ended::Silent(silence) = ended {
                 present.silent = silence;
             }
+            if matches!(ended, Ended::Retired) {
+                shared.streams.end_of(agent);
+            }
             ended.farewell()
         }
         () = place.replaced.cancelled() => {
             Some(Farewell::away("a newer connection took the place of this one"))
         }
         () = revoked(&shared, &identity) => {
+            shared.streams.end_of(agent);
             Some(Farewell::refused("the credential is not valid any more"))
         }
         () = shared.shutdown.cancelled() => Some(Farewell::away("the agent server is stopping")),
@@ -115,13 +122,19 @@ struct Session<'a> {
     id: Uuid,
     sender: Sender,
     pending: Pending,
+    /// What this server itself has asked the agent.
+    own: Own,
     /// What is left to the agent to report.
     reports: Allowance,
 }
 
 impl Session<'_> {
     /// Serves until the connection ends, and says why.
-    async fn serve(&mut self, receiver: &mut Receiver) -> Ended {
+    async fn serve(
+        &mut self,
+        receiver: &mut Receiver,
+        orders: &mut mpsc::Receiver<Order>,
+    ) -> Ended {
         let commands = Subscribe::host_commands(self.identity.host);
         let mut commands = match self.shared.bus.subscribe(commands).await {
             Ok(commands) => commands,
@@ -160,11 +173,16 @@ impl Session<'_> {
                     Ok(AgentFrame { content: None }) => Err(Ended::Unreadable),
                     Err(ended) => Err(ended),
                 },
+                Some(order) = orders.recv() => {
+                    receiver.earn();
+                    self.order(order).await
+                }
                 Some(answer) = answered.recv() => {
                     self.sender.send(server_frame::Content::ReportAnswer(answer)).await
                 }
                 _ = beat.tick() => {
                     self.pending.tidy(Instant::now());
+                    self.own.tidy(Instant::now());
                     self.sender.beat().await
                 }
             };
@@ -238,9 +256,28 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Hands what this server itself wants to the agent.
+    async fn order(&mut self, order: Order) -> Result<(), Ended> {
+        let Order { command, reply } = order;
+        // Without a place for it, whoever asked learns that nobody will answer.
+        if self.own.add(&command.id, reply, Instant::now()) {
+            let command = server_frame::Content::Command(Box::new(command));
+            self.sender.send(command).await?;
+            self.shared.meter.commands_sent.increment(1);
+        }
+        Ok(())
+    }
+
     /// Hands a reply to whoever asked. One that nobody asked for counts for nothing.
     async fn reply(&mut self, mut reply: Reply) {
         let now = Instant::now();
+        if self.own.has(&reply.command_id) {
+            match border::check_reply(&mut reply, None) {
+                Ok(()) => self.own.replied(reply),
+                Err(offence) => self.note(offence),
+            }
+            return;
+        }
         let asked = self.pending.asked(&reply.command_id);
         if let Err(offence) = border::check_reply(&mut reply, asked) {
             self.shared.meter.replied(false);

@@ -4,17 +4,29 @@
 //! A session in the plain form has a [`Door`] besides, through which what is posted comes in. It is
 //! found by the id of the session and opened with the credential that the session was begun with, so
 //! that a POST costs no look at the database.
+//!
+//! What this server itself wants of an agent is an [`Order`] to its session: it needs no bus.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drover_domain::ResourceId;
+use drover_proto::v1::{Command, reply};
 use drover_store::Presented;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::link::plain::Post;
+
+/// Orders that wait for a session to take them.
+const ORDERS: usize = 16;
+
+/// A command that this server itself has for an agent, and where the reply goes.
+pub(crate) struct Order {
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<reply::Result>,
+}
 
 /// The sessions of this server.
 #[derive(Default)]
@@ -24,8 +36,14 @@ pub(crate) struct Sessions {
 
 #[derive(Default)]
 struct Books {
-    by_agent: HashMap<ResourceId, (Uuid, CancellationToken)>,
+    by_agent: HashMap<ResourceId, Entry>,
     doors: HashMap<Uuid, Arc<Door>>,
+}
+
+struct Entry {
+    session: Uuid,
+    replaced: CancellationToken,
+    orders: mpsc::Sender<Order>,
 }
 
 /// Where the POSTs of a plain session go.
@@ -44,6 +62,8 @@ pub(crate) struct Place {
     pub(crate) session: Uuid,
     /// Ends when a newer connection of the agent takes the place.
     pub(crate) replaced: CancellationToken,
+    /// What this server itself wants of the agent.
+    pub(crate) orders: mpsc::Receiver<Order>,
 }
 
 impl Sessions {
@@ -55,19 +75,31 @@ impl Sessions {
     pub(crate) fn enter(self: &Arc<Self>, agent: ResourceId) -> Place {
         let replaced = CancellationToken::new();
         let session = Uuid::now_v7();
-        let older = self
-            .books()
-            .by_agent
-            .insert(agent, (session, replaced.clone()));
-        if let Some((_, older)) = older {
-            older.cancel();
+        let (sender, orders) = mpsc::channel(ORDERS);
+        let entry = Entry {
+            session,
+            replaced: replaced.clone(),
+            orders: sender,
+        };
+        let older = self.books().by_agent.insert(agent, entry);
+        if let Some(older) = older {
+            older.replaced.cancel();
         }
         Place {
             shared: Arc::clone(self),
             agent,
             session,
             replaced,
+            orders,
         }
+    }
+
+    /// Hands an order to the session of an agent. False if it is not connected here, or has more orders
+    /// in hand than it takes.
+    pub(crate) fn order(&self, agent: ResourceId, order: Order) -> bool {
+        let books = self.books();
+        let entry = books.by_agent.get(&agent);
+        entry.is_some_and(|entry| entry.orders.try_send(order).is_ok())
     }
 
     /// Ends every session.
@@ -76,7 +108,7 @@ impl Sessions {
         books
             .by_agent
             .values()
-            .for_each(|(_, token)| token.cancel());
+            .for_each(|entry| entry.replaced.cancel());
     }
 
     /// The door of a plain session, if that session is held here.
@@ -131,7 +163,7 @@ impl Drop for Place {
         let is_ours = books
             .by_agent
             .get(&self.agent)
-            .is_some_and(|(session, _)| *session == self.session);
+            .is_some_and(|entry| entry.session == self.session);
         if is_ours {
             books.by_agent.remove(&self.agent);
         }

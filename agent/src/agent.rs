@@ -22,6 +22,7 @@ use crate::registrar::{self, registration};
 use crate::reports::Reports;
 use crate::runtime::Runtime;
 use crate::session::Session;
+use crate::streams::Streams;
 use crate::transport::{Transport, TransportError};
 use crate::watcher::Watcher;
 
@@ -141,6 +142,7 @@ impl Agent {
             executor: Arc::new(executor),
             reports,
             runtime: Arc::clone(&self.runtime),
+            streams: Streams::new(Arc::clone(&self.runtime), shutdown.child_token()),
             connected: self.connected.clone(),
         };
         let mut connection = Connection::new(&self.options.servers, tls, &session);
@@ -164,7 +166,10 @@ impl Agent {
         }
         info!("ending");
         drop(watching);
-        session.executor.finish_within(FINISH_WITHIN).await;
+        tokio::join!(
+            session.executor.finish_within(FINISH_WITHIN),
+            session.streams.finish_within(FINISH_WITHIN),
+        );
         Ok(())
     }
 

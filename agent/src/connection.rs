@@ -11,18 +11,17 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
-use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{Connector, connect_async_tls_with_config, tungstenite};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
+use crate::dial::Dial;
 use crate::options::ServerAddress;
 use crate::registrar::Chain;
-use crate::session::{Session, SessionError, Socket};
+use crate::session::{Session, SessionError};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A connection that lived this long was a good one.
@@ -107,9 +106,17 @@ impl<'a> Connection<'a> {
         credential: &str,
         shutdown: &CancellationToken,
     ) -> Result<(), ConnectError> {
+        let dial = Dial::new(server, credential, self.tls);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(4 << 10)
+            .write_buffer_size(4 << 10)
+            .max_message_size(Some(MESSAGE_LIMIT))
+            .max_frame_size(Some(MESSAGE_LIMIT));
+        let url = server.events_url();
+        let connecting = dial.connect(&url, config);
         let connected = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            connected = tokio::time::timeout(CONNECT_WITHIN, self.connect(server, credential)) => {
+            connected = tokio::time::timeout(CONNECT_WITHIN, connecting) => {
                 connected.map_err(|_| ConnectError::TimedOut)?
             }
         };
@@ -122,26 +129,6 @@ impl<'a> Connection<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(self.session.serve(socket, shutdown).await?)
-    }
-
-    async fn connect(
-        &self,
-        server: &ServerAddress,
-        credential: &str,
-    ) -> Result<Socket, tungstenite::Error> {
-        let mut request = server.events_url().into_client_request()?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {credential}"))?;
-        bearer.set_sensitive(true);
-        request.headers_mut().insert(AUTHORIZATION, bearer);
-        let config = WebSocketConfig::default()
-            .read_buffer_size(4 << 10)
-            .write_buffer_size(4 << 10)
-            .max_message_size(Some(MESSAGE_LIMIT))
-            .max_frame_size(Some(MESSAGE_LIMIT));
-        let connector = Connector::Rustls(Arc::clone(self.tls));
-        let (socket, _) =
-            connect_async_tls_with_config(request, Some(config), true, Some(connector)).await?;
-        Ok(socket)
+        Ok(self.session.serve(socket, &dial, shutdown).await?)
     }
 }

@@ -233,7 +233,8 @@ impl Executor {
             | Action::TakeInventory(_)
             | Action::MakeVolume(_)
             | Action::RemoveVolume(_)
-            | Action::InspectContainer(_) => self.runtime.inspect(id).await,
+            | Action::InspectContainer(_)
+            | Action::OpenStream(_) => self.runtime.inspect(id).await,
         };
         let mut seen = seen?;
         self.health.look(id, &mut seen);
@@ -363,7 +364,8 @@ fn stale(command_id: String, fence: Fence, highest: Fence) -> Reply {
     failed(command_id, Code::StaleFence, message)
 }
 
-fn failed(command_id: String, code: Code, message: String) -> Reply {
+/// The reply that a command was not carried out.
+pub(crate) fn failed(command_id: String, code: Code, message: String) -> Reply {
     Reply {
         command_id,
         result: Some(reply::Result::Failure(Failure {
@@ -384,5 +386,6 @@ const fn name_of(action: &Action) -> &'static str {
         Action::InspectContainer(_) => "inspect",
         Action::MakeVolume(_) => "make volume",
         Action::RemoveVolume(_) => "remove volume",
+        Action::OpenStream(_) => "open stream",
     }
 }

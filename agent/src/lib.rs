@@ -14,8 +14,8 @@
 //!     |        \         ^       told until somebody has dealt with it
 //!  [ledger]   [runtime] -+-- [health]   whether containers do their work
 //!  fences,     Docker or simulated
-//!  replies,
-//!  turns
+//!  replies,          |
+//!  turns         [streams]   logs, commands and stats, on a connection each
 //! ```
 //!
 //! What never happens: the agent never acts without a command, never touches a container that does
@@ -29,6 +29,7 @@
 mod agent;
 mod backoff;
 mod connection;
+mod dial;
 mod executor;
 mod generations;
 mod health;
@@ -41,6 +42,7 @@ mod registrar;
 mod reports;
 pub mod runtime;
 mod session;
+mod streams;
 mod telling;
 mod transport;
 mod watcher;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use drover_proto::registration::{EVENTS_PATH, REGISTER_PATH};
+use drover_proto::stream::AGENT_STREAMS_PATH;
 use reqwest::Url;
 
 /// What an agent can be told at its start.
@@ -135,9 +136,18 @@ impl ServerAddress {
 
     /// The address of the WebSocket: `ws://` for `http://`, `wss://` for `https://`.
     pub(crate) fn events_url(&self) -> String {
+        self.socket_url(EVENTS_PATH)
+    }
+
+    /// The address of the WebSocket of a stream.
+    pub(crate) fn stream_url(&self, stream: &str) -> String {
+        self.socket_url(&format!("{AGENT_STREAMS_PATH}/{stream}"))
+    }
+
+    fn socket_url(&self, path: &str) -> String {
         let text = self.to_string();
-        let rest = text.trim_start_matches("http");
-        format!("ws{rest}{EVENTS_PATH}")
+        let rest = text.strip_prefix("http").unwrap_or(&text);
+        format!("ws{rest}{path}")
     }
 }
 
@@ -161,6 +171,10 @@ mod tests {
         assert_eq!(
             below.events_url(),
             "wss://example.org/drover/agent/v1/events"
+        );
+        assert_eq!(
+            below.stream_url("5"),
+            "wss://example.org/drover/agent/v1/streams/5"
         );
     }
 

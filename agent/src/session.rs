@@ -15,24 +15,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_proto::v1::{
-    AgentFrame, Report, ServerFrame, Welcome, agent_frame, report::What, server_frame,
+    AgentFrame, Report, ServerFrame, Welcome, agent_frame, command, report::What, server_frame,
 };
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use prost::Message as _;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::dial::{Dial, Socket};
 use crate::executor::{Executor, frame};
 use crate::reports::Reports;
 use crate::runtime::Runtime;
-
-pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+use crate::streams::Streams;
 
 /// A server says welcome within this time.
 const WELCOME_WITHIN: Duration = Duration::from_secs(10);
@@ -66,6 +64,7 @@ pub(crate) struct Session {
     pub(crate) executor: Arc<Executor>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) streams: Arc<Streams>,
     /// Who wants to know is told of each connection and of its end.
     pub(crate) connected: watch::Sender<bool>,
 }
@@ -75,6 +74,7 @@ impl Session {
     pub(crate) async fn serve(
         &self,
         socket: Socket,
+        dial: &Dial,
         shutdown: &CancellationToken,
     ) -> Result<(), SessionError> {
         let (sink, mut stream) = socket.split();
@@ -94,7 +94,7 @@ impl Session {
         self.reports.connected(Instant::now());
         self.connected.send_replace(true);
         let ended = tokio::select! {
-            ended = self.read(stream, &outgoing, heartbeat * 3) => ended,
+            ended = self.read(stream, &outgoing, dial, heartbeat * 3) => ended,
             ended = write(sink, frames, heartbeat, shutdown) => ended,
             () = self.report(&outgoing) => Err(SessionError::Closed),
             () = self.runtime.cut() => Err(SessionError::Closed),
@@ -107,6 +107,7 @@ impl Session {
         &self,
         mut stream: SplitStream<Socket>,
         outgoing: &mpsc::Sender<AgentFrame>,
+        dial: &Dial,
         silence: Duration,
     ) -> Result<(), SessionError> {
         loop {
@@ -117,7 +118,7 @@ impl Session {
             match message {
                 Message::Binary(bytes) => {
                     // A full queue means that the server does not read: that is its silence too.
-                    tokio::time::timeout(silence, self.take(&bytes, outgoing))
+                    tokio::time::timeout(silence, self.take(&bytes, outgoing, dial))
                         .await
                         .map_err(|_| SessionError::Silent(silence))??;
                 }
@@ -131,8 +132,14 @@ impl Session {
         &self,
         bytes: &Bytes,
         outgoing: &mpsc::Sender<AgentFrame>,
+        dial: &Dial,
     ) -> Result<(), SessionError> {
         match ServerFrame::decode(bytes.as_ref())?.content {
+            Some(server_frame::Content::Command(command))
+                if matches!(command.action, Some(command::Action::OpenStream(_))) =>
+            {
+                self.streams.open(*command, dial, outgoing);
+            }
             Some(server_frame::Content::Command(command)) => {
                 if let Some(reply) = self.executor.accept(*command, outgoing) {
                     let sent = outgoing.send(frame(reply)).await;

@@ -11,6 +11,9 @@
 //! that it needs is the database: while the bus, the lock service, every process server and every
 //! agent server are down, intents are accepted and reads are answered.
 //!
+//! Streams from hosts are the exception: for each the server dials the agent server that holds the host's
+//! agent (`streams`). Nothing else waits for that.
+//!
 //! What a client sees of a resource is made (in `representation`) from the rows and the lifecycle
 //! alone, so two API servers over one database cannot be told apart.
 
@@ -39,7 +42,9 @@ mod request_id;
 mod router;
 mod routes;
 mod schemas;
+mod streams;
 mod tokens;
+mod upgrade;
 mod waiters;
 mod watch;
 
@@ -60,10 +65,12 @@ use tokio_util::sync::CancellationToken;
 use live::Live;
 use openapi::Descriptions;
 use rate_limits::Buckets;
+use streams::Streams;
 use waiters::Waiters;
 use watch::Watches;
 
 pub use drover_serving::{Limits, Tls, TlsError};
+pub use streams::StreamOptions;
 pub use watch::WatchLimits;
 
 /// How an API server behaves.
@@ -75,6 +82,8 @@ pub struct Options {
     pub longest_wait: Duration,
     /// How many watch, and what is held for them.
     pub watch: WatchLimits,
+    /// What streams may cost, and how agent servers are dialled for them.
+    pub streams: StreamOptions,
     /// How long new processes have.
     pub policies: Policies,
     /// The certificate of the API; plain HTTP if absent.
@@ -89,6 +98,7 @@ impl Default for Options {
             body_limit: 1024 * 1024,
             longest_wait: Duration::from_secs(60),
             watch: WatchLimits::default(),
+            streams: StreamOptions::default(),
             policies: Policies::default(),
             tls: None,
             limits: Limits::default(),
@@ -124,6 +134,7 @@ pub(crate) struct Shared {
     /// Whether clients speak TLS to this server.
     pub(crate) is_tls: bool,
     pub(crate) watches: Watches,
+    pub(crate) streams: Streams,
     pub(crate) live: Live,
     pub(crate) buckets: Buckets,
     pub(crate) shutdown: CancellationToken,
@@ -156,6 +167,7 @@ impl Server {
             descriptions: Descriptions::of(&described.document),
             is_tls: tls.is_some(),
             watches: Watches::new(options.watch.clone()),
+            streams: Streams::new(options.streams.clone()),
             options,
             live: Live::new(parts.store.clone()),
             buckets: Buckets::default(),

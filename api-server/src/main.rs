@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use drover_api_server::{Options, Parts, Server, Tls};
+use drover_api_server::{Options, Parts, Server, StreamOptions, Tls};
 use drover_bus::{EventBus, NatsBus, NatsOptions};
 use drover_configuration::flags;
 use drover_store::clock::{Clock, SystemClock};
@@ -24,6 +24,9 @@ struct Arguments {
     #[command(flatten)]
     #[serde(flatten)]
     listen: flags::Listen,
+    #[command(flatten)]
+    #[serde(flatten)]
+    dialling: flags::Dialling,
     #[command(flatten)]
     #[serde(flatten)]
     database: flags::Database,
@@ -63,6 +66,11 @@ async fn main() -> anyhow::Result<()> {
         tls: settings
             .tls()?
             .map(|(certificate, key)| Tls { certificate, key }),
+        streams: StreamOptions {
+            ca_file: settings.ca_file.clone(),
+            allow_plain_http: settings.allow_plain_http,
+            ..StreamOptions::default()
+        },
         ..Options::default()
     };
     let health = health(&store, &parts.bus);

@@ -14,8 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::authorization::Caller;
 use crate::handlers::{
     accounts, api_keys, audit_logs, containers, health, index, lifecycles, logins, networks,
-    processes, projects, registration_tokens, resources, schemas, sessions, settings, updates,
-    volumes, watch,
+    processes, projects, registration_tokens, resources, schemas, sessions, settings, streams,
+    updates, volumes, watch,
 };
 use crate::limits;
 use crate::problem::Problem;
@@ -31,6 +31,7 @@ pub(crate) fn api() -> Routes {
         .and(index::routes)
         .and(resources::routes::<Container>)
         .and(containers::routes)
+        .and(streams::routes)
         .and(resources::routes::<Host>)
         .and(resources::routes::<Agent>)
         .and(resources::routes::<RegistrationToken>)

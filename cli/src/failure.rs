@@ -6,6 +6,8 @@
 //! | 2 | wrong usage: arguments, configuration, an ambiguous name |
 //! | 3 | the server cannot be reached, or does not accept the key |
 //! | 130 | interrupted; the work goes on without the client |
+//!
+//! `drover exec` ends with the code of the command that it ran.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -94,6 +96,23 @@ pub enum Failure {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A command that was run inside a container has ended otherwise than well; it has said so itself.
+    #[error("the command ended with {code}")]
+    CommandEnded {
+        /// Its exit code.
+        code: i64,
+    },
+    /// A stream has come to its end before its time.
+    #[error("{message}")]
+    StreamBroken {
+        /// What kind of error, as the server names it.
+        code: Option<String>,
+        /// What happened.
+        message: String,
+    },
+    /// The terminal cannot be used as it has to be.
+    #[error("this terminal cannot be used")]
+    Terminal(#[source] std::io::Error),
     /// The reader of the output went away.
     #[error("the output was closed")]
     OutputClosed,
@@ -118,10 +137,13 @@ impl Failure {
             Self::Ambiguous { .. } | Self::Configuration { .. } | Self::File { .. } => 2,
             Self::Several { code, .. } => *code,
             Self::Interrupted { .. } => 130,
+            Self::CommandEnded { code } => u8::try_from(*code).unwrap_or(1),
             Self::Refused(_)
             | Self::ProcessEnded { .. }
             | Self::OutOfPatience { .. }
             | Self::NotFound { .. }
+            | Self::StreamBroken { .. }
+            | Self::Terminal(_)
             | Self::OutputClosed => 1,
         }
     }
@@ -155,6 +177,12 @@ impl Failure {
 
     /// The field that the server did not like, and the id under which its log tells of the request.
     pub fn particulars(&self) -> Vec<(&'static str, &str)> {
+        if let Self::StreamBroken {
+            code: Some(code), ..
+        } = self
+        {
+            return vec![("code", code)];
+        }
         let Self::Refused(problem) = self else {
             return Vec::new();
         };

@@ -20,6 +20,8 @@ async fn main() -> ExitCode {
     match drover_cli::run(arguments, &terminal).await {
         // The reader of a pipe has seen enough: that is no failure.
         Ok(()) | Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        // It has said for itself what there is to say.
+        Err(failure @ Failure::CommandEnded { .. }) => ExitCode::from(failure.exit_code()),
         Err(failure) => {
             terminal.failure(&failure);
             ExitCode::from(failure.exit_code())

@@ -61,6 +61,35 @@ impl Terminal {
         self.print(&format!("{value:#}"))
     }
 
+    /// Passes on, as it is, what somebody else has written to standard output.
+    ///
+    /// # Errors
+    /// [`Failure::OutputClosed`] when nobody reads any more.
+    pub fn pass(&self, bytes: &[u8]) -> Result<(), Failure> {
+        pass(&mut std::io::stdout().lock(), bytes)
+    }
+
+    /// The same for standard error.
+    ///
+    /// # Errors
+    /// [`Failure::OutputClosed`] when nobody reads any more.
+    pub fn pass_error(&self, bytes: &[u8]) -> Result<(), Failure> {
+        pass(&mut std::io::stderr().lock(), bytes)
+    }
+
+    /// Prints a result in place of the one before, which had so many lines; after it where that is not
+    /// possible.
+    ///
+    /// # Errors
+    /// [`Failure::OutputClosed`] when nobody reads any more.
+    pub fn redraw(&self, text: &str, lines: usize) -> Result<(), Failure> {
+        if self.output_is_terminal && lines > 0 {
+            // Up to the first line, and away with all that follows.
+            self.pass(format!("\x1b[{lines}A\x1b[J").as_bytes())?;
+        }
+        self.print(text)
+    }
+
     /// Tells something on the way. Nobody may be listening, and that is no failure.
     pub fn note(&self, text: &str) {
         writeln!(std::io::stderr(), "{}", escape_lines(text)).ok();
@@ -69,6 +98,39 @@ impl Terminal {
     /// Reports a failure: the sentence, each cause, the particulars, and what to do.
     pub fn failure(&self, failure: &Failure) {
         self.note(&describe(failure));
+    }
+}
+
+fn pass(output: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
+    let written = output.write_all(bytes).and_then(|()| output.flush());
+    written.map_err(|_| Failure::OutputClosed)
+}
+
+/// The terminal as programs want it that look at every key. It is as it was once this is dropped.
+#[derive(Debug)]
+pub struct Raw(());
+
+impl Raw {
+    /// Hands on every key as it is pressed from now on.
+    ///
+    /// # Errors
+    /// When the terminal cannot be used so.
+    pub fn enter() -> Result<Self, Failure> {
+        crossterm::terminal::enable_raw_mode().map_err(Failure::Terminal)?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        if let Err(error) = crossterm::terminal::disable_raw_mode() {
+            let hint = "type `reset` and press Enter";
+            writeln!(
+                std::io::stderr(),
+                "the terminal is not as it was ({error}): {hint}"
+            )
+            .ok();
+        }
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) struct Flags {
     agent_listen: flags::AgentListen,
     #[command(flatten)]
     #[serde(flatten)]
+    dialling: flags::Dialling,
+    #[command(flatten)]
+    #[serde(flatten)]
     database: flags::Database,
     #[command(flatten)]
     #[serde(flatten)]
@@ -132,6 +135,7 @@ impl Wiring {
         let tls = self.settings.agent_tls()?;
         let options = drover_agent_server::Options {
             tls: tls.map(|(certificate, key)| drover_agent_server::Tls { certificate, key }),
+            advertised: self.settings.agent_advertise.clone(),
             ..drover_agent_server::Options::default()
         };
         let server = drover_agent_server::Server::new(options, parts);

@@ -68,8 +68,11 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let bus: Arc<dyn EventBus> = Arc::new(MemoryBus::new());
     let locks = Arc::new(MemoryLocks::new(store.next_lock_epoch().await?));
 
+    let mut api_options = wiring::api_options(&settings)?;
+    // The one agent server is in this program, whatever address it listens at.
+    api_options.streams.allow_plain_http = true;
     let api = drover_api_server::Server::new(
-        wiring::api_options(&settings)?,
+        api_options,
         drover_api_server::Parts {
             store: store.clone(),
             bus: bus.clone(),
@@ -90,7 +93,11 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         },
     );
     let agents = drover_agent_server::Server::new(
-        drover_agent_server::Options::default(),
+        drover_agent_server::Options {
+            // Whoever dials it is in this program.
+            advertised: Some(on_loopback(agent_address)),
+            ..drover_agent_server::Options::default()
+        },
         drover_agent_server::Parts {
             store: store.clone(),
             bus: bus.clone(),
@@ -150,6 +157,14 @@ impl Running {
     }
 }
 
+/// How an agent server that listens there is reached from this machine.
+fn on_loopback(mut server: SocketAddr) -> String {
+    if server.ip().is_unspecified() {
+        server.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    format!("http://{server}")
+}
+
 /// The agent of this machine. It is given a registration token on its first start, and again should
 /// its database be a new one; the token serves once, for a short while.
 struct LocalAgent {
@@ -157,11 +172,8 @@ struct LocalAgent {
 }
 
 impl LocalAgent {
-    fn new(settings: &Settings, mut server: SocketAddr) -> Self {
-        if server.ip().is_unspecified() {
-            server.set_ip(Ipv4Addr::LOCALHOST.into());
-        }
-        let agent_server = Some(format!("http://{server}"));
+    fn new(settings: &Settings, server: SocketAddr) -> Self {
+        let agent_server = Some(on_loopback(server));
         Self {
             settings: Settings {
                 agent_server,

@@ -49,6 +49,11 @@ pub(crate) fn api_options(settings: &Settings) -> anyhow::Result<drover_api_serv
     Ok(drover_api_server::Options {
         policies: settings.policies()?,
         tls: tls.map(|(certificate, key)| drover_api_server::Tls { certificate, key }),
+        streams: drover_api_server::StreamOptions {
+            ca_file: settings.ca_file.clone(),
+            allow_plain_http: settings.allow_plain_http,
+            ..drover_api_server::StreamOptions::default()
+        },
         ..drover_api_server::Options::default()
     })
 }

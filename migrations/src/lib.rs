@@ -24,6 +24,7 @@ mod m0010_records;
 mod m0011_lists;
 mod m0012_changes;
 mod m0013_liveness;
+mod m0016_streams;
 mod m0017_references;
 
 /// All steps, in order.
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_lists::Migration),
             Box::new(m0012_changes::Migration),
             Box::new(m0013_liveness::Migration),
+            Box::new(m0016_streams::Migration),
             Box::new(m0017_references::Migration),
         ]
     }

@@ -234,6 +234,9 @@ fn read(reply: v1::Reply) -> Result<Answer, Malformed> {
         reply::Result::Inventory(inventory) => Answer::Inventory(inventory),
         reply::Result::Pong(_) => Answer::Pong,
         reply::Result::Failure(failure) => Answer::Failure(failure.code(), failure.message),
-        reply::Result::Progress(_) => return Err(Malformed::Missing("a final result")),
+        // A process asks for no streams.
+        reply::Result::Progress(_) | reply::Result::StreamOpened(_) => {
+            return Err(Malformed::Missing("a final result"));
+        }
     })
 }

@@ -109,6 +109,7 @@ async fn forget(store: &Store, now: Timestamp, retention: Retention) -> Result<u
         store.forget_logins(now.before(ages.audit), BATCH).await?,
         store.forget_answers(now.before(ANSWERS), BATCH).await?,
         store.forget_sessions(now, BATCH).await?,
+        store.forget_tickets(now, BATCH).await?,
         store
             .forget_agent_servers(now.before(AGENT_SERVERS))
             .await?,

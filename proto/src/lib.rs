@@ -7,6 +7,7 @@
 //! - [`v1::ServerFrame`] and [`v1::AgentFrame`] are what an agent and its server say to one another:
 //!   in frames of a WebSocket, or as the canonical JSON of the same messages ([`plain`]).
 //! - [`registration`] holds the JSON by which an agent introduces itself.
+//! - [`stream`] holds the addresses of streams, and what the servers say when there is none.
 //!
 //! What comes in from outside is checked here, once: a field that does not parse is a
 //! [`Malformed`], never a panic and never a default.
@@ -18,6 +19,7 @@ mod host;
 pub mod name;
 pub mod plain;
 pub mod registration;
+pub mod stream;
 
 /// The messages of protocol version 1, made by prost.
 pub mod v1 {

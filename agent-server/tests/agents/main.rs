@@ -9,5 +9,6 @@
 
 mod hostile;
 mod plain;
+mod streams;
 mod tls;
 mod world;

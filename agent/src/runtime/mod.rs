@@ -9,12 +9,14 @@ pub mod docker;
 mod host_paths;
 mod progress;
 pub mod simulated;
+pub mod streams;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, Probe};
+use drover_domain::stream::{ExecRequest, LogsRequest, StatsRequest};
 use drover_proto::v1::{
     CreateContainer, Failure, MakeVolume, Port, SeenContainer, SeenVolume, failure, seen_container,
 };
@@ -22,6 +24,8 @@ use futures::stream::BoxStream;
 
 pub use host_paths::HostPaths;
 pub use progress::Progress;
+
+use self::streams::{Exec, OutputStream, UsageStream};
 
 /// Something that can run containers.
 #[async_trait]
@@ -86,6 +90,27 @@ pub trait Runtime: Send + Sync {
     /// Takes a volume away, with its data; refused while a container mounts it.
     async fn remove_volume(&self, id: ResourceId) -> Result<SeenVolume, RuntimeError>;
 
+    /// What a container has written, and writes. One that is not there is an error.
+    async fn logs(&self, _: ResourceId, _: &LogsRequest) -> Result<OutputStream, RuntimeError> {
+        Err(RuntimeError::Unsupported(
+            "this runtime keeps no logs".into(),
+        ))
+    }
+
+    /// Starts a command inside a container that runs.
+    async fn exec(&self, _: ResourceId, _: &ExecRequest) -> Result<Exec, RuntimeError> {
+        Err(RuntimeError::Unsupported(
+            "this runtime runs no commands".into(),
+        ))
+    }
+
+    /// What a container that runs uses: once, or about once a second until it ends.
+    async fn stats(&self, _: ResourceId, _: &StatsRequest) -> Result<UsageStream, RuntimeError> {
+        Err(RuntimeError::Unsupported(
+            "this runtime measures nothing".into(),
+        ))
+    }
+
     /// Ends when the connection of the agent is to break, which only a simulation asks for.
     async fn cut(&self) {
         std::future::pending().await
@@ -124,6 +149,9 @@ pub enum RuntimeError {
     /// It does not answer.
     #[error("{0}")]
     Unavailable(String),
+    /// It does not know such things.
+    #[error("{0}")]
+    Unsupported(String),
 }
 
 impl From<&RuntimeError> for Failure {
@@ -134,6 +162,7 @@ impl From<&RuntimeError> for Failure {
             RuntimeError::Refused(_) => failure::Code::Refused,
             RuntimeError::Runtime(_) => failure::Code::Runtime,
             RuntimeError::Unavailable(_) => failure::Code::Unavailable,
+            RuntimeError::Unsupported(_) => failure::Code::Unsupported,
         };
         Self {
             code: code.into(),

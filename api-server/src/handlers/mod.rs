@@ -20,6 +20,7 @@ pub(crate) mod resources;
 pub(crate) mod schemas;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod streams;
 pub(crate) mod updates;
 pub(crate) mod volumes;
 pub(crate) mod watch;

@@ -15,7 +15,8 @@ use crate::problem::Problem;
 use crate::problem::catalogue::{FOREIGN_ORIGIN, NOT_ACCEPTABLE, WATCH_GONE, WATCHES};
 use crate::query::Strict;
 use crate::routes::{Needs, Routes, about};
-use crate::watch::request::{self, Query, Upgrade, Watching};
+use crate::upgrade::Upgrade;
+use crate::watch::request::{self, Query, Watching};
 
 /// The address of the watch.
 pub(crate) fn routes(routes: Routes) -> Routes {

@@ -48,6 +48,11 @@ kinds! {
     ACCOUNT_ROLE = CONFLICT, "account.role", "The account is less";
     PROJECT_IN_USE = CONFLICT, "project.inUse", "In use";
     PROJECT_DEFAULT = CONFLICT, "project.default", "There always is one";
+    NOT_ON_HOST = CONFLICT, "container.notOnHost", "Not on a host";
+    NOT_RUNNING = CONFLICT, "container.notRunning", "Not running";
+    HOST_NOT_CONNECTED = CONFLICT, "host.notConnected", "Host not connected";
+    STREAM_UNSUPPORTED = CONFLICT, "stream.unsupported", "No such streams";
+    STREAM_REFUSED = CONFLICT, "stream.refused", "Refused by the host";
     REPEATED = CONFLICT, "idempotency.conflict", "Repeated too soon";
     PROCESS_FINISHED = CONFLICT, "process.finished", "Finished";
     WATCH_GONE = GONE, "watch.gone", "Gone";
@@ -59,10 +64,13 @@ kinds! {
     KEY_MISMATCH = UNPROCESSABLE_ENTITY, "idempotency.mismatch", "Key used before";
     INVALID = UNPROCESSABLE_ENTITY, "invalid", "Not valid";
     LOGIN_THROTTLED = TOO_MANY_REQUESTS, "login.throttled", "Too many failures";
+    UPGRADE_REQUIRED = UPGRADE_REQUIRED, "upgradeRequired", "A WebSocket only";
+    STREAMS = TOO_MANY_REQUESTS, "stream.tooMany", "Too many streams";
     WATCHES = TOO_MANY_REQUESTS, "watches", "Too many watches";
     RATE_LIMIT = TOO_MANY_REQUESTS, "rateLimit", "Too many requests";
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "Internal error";
     UNAVAILABLE = SERVICE_UNAVAILABLE, "unavailable", "Unavailable";
+    STREAM_FAILED = SERVICE_UNAVAILABLE, "stream.failed", "No stream";
 }
 
 #[cfg(test)]

@@ -23,13 +23,19 @@ pub(crate) async fn watch_over(
     request: Request,
     next: Next,
 ) -> Response {
-    if request.method().is_safe() {
+    let is_safe = request.method().is_safe();
+    if is_safe && !runs_a_command(&request) {
         return next.run(request).await;
     }
     let Some(caller) = request.extensions().get::<Caller>().cloned() else {
         return next.run(request).await;
     };
-    let (request, key, kept) = match repeats::look_up(&shared, &caller, request).await {
+    // A command is run as often as it is asked for.
+    let found = match is_safe {
+        true => Ok((request, None, None)),
+        false => repeats::look_up(&shared, &caller, request).await,
+    };
+    let (request, key, kept) = match found {
         Ok(found) => found,
         Err((parts, problem)) => {
             let caller = with_record(&caller, note_of(&parts, None));
@@ -63,6 +69,12 @@ pub(crate) async fn watch_over(
         record(&shared, &caller, response.status(), code).await;
     }
     response
+}
+
+/// Whether a request is a GET that changes something after all: what becomes a WebSocket is one.
+fn runs_a_command(request: &Request) -> bool {
+    let template = request.extensions().get::<MatchedPath>();
+    template.is_some_and(|template| template.as_str().ends_with("/containers/{id}/exec"))
 }
 
 fn note_of(parts: &axum::http::request::Parts, key: Option<super::Key>) -> Noted {

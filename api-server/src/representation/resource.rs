@@ -233,7 +233,11 @@ impl<K> Serialize for Shown<K> {
                 transitioning_progress: process.and_then(Process::progress),
             },
             own: own(resource, self.room),
-            links: Links { resource, process },
+            links: Links {
+                resource,
+                process,
+                may_change: self.may_change,
+            },
             actions: Actions {
                 resource,
                 are_allowed: self.may_change,
@@ -294,11 +298,16 @@ fn transitioning<'a>(
 struct Links<'a> {
     resource: &'a Resource,
     process: Option<&'a Process>,
+    may_change: bool,
 }
 
 impl Serialize for Links<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { resource, process } = self;
+        let Self {
+            resource,
+            process,
+            may_change,
+        } = self;
         let mut links = serializer.serialize_map(None)?;
         let own = address(resource.resource_type(), resource.id);
         links.serialize_entry("self", &own)?;
@@ -314,6 +323,18 @@ impl Serialize for Links<'_> {
         link("project", ResourceType::Project, resource.project)?;
         link("host", ResourceType::Host, resource.host)?;
         match &resource.details {
+            Details::Container { .. } if resource.host.is_some() && resource.removed.is_none() => {
+                let runs = resource.state == State::Running;
+                for (stream, is_there) in [
+                    ("logs", true),
+                    ("stats", runs),
+                    ("exec", runs && *may_change),
+                ] {
+                    if is_there {
+                        links.serialize_entry(stream, &format_args!("{own}/{stream}"))?;
+                    }
+                }
+            }
             Details::Host { spec, .. } => link("agent", ResourceType::Agent, Some(spec.agent_id))?,
             Details::Agent { spec, .. } => link("host", ResourceType::Host, Some(spec.host_id))?,
             Details::ApiKey { spec, .. } => {

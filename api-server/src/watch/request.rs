@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aide::operation::OperationInput;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
-use axum::extract::ws::{WebSocket, WebSocketUpgrade};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::extract::ws::WebSocket;
+use axum::http::HeaderMap;
 use drover_domain::{ResourceId, ResourceType, Selector};
 use drover_store::Position;
 use schemars::JsonSchema;
@@ -25,7 +22,8 @@ use super::watcher::Watcher;
 use crate::Shared;
 use crate::authorization::Caller;
 use crate::problem::Problem;
-use crate::problem::catalogue::{FOREIGN_ORIGIN, NOT_ACCEPTABLE, WATCH_GONE, WATCHES};
+use crate::problem::catalogue::{NOT_ACCEPTABLE, WATCH_GONE, WATCHES};
+use crate::upgrade::Upgrade;
 
 /// The most seconds between two heartbeats.
 const LONGEST_HEARTBEAT: u64 = 300;
@@ -66,52 +64,6 @@ pub(crate) struct Query {
 pub(crate) enum Include {
     /// The resource as it is by then.
     Resource,
-}
-
-/// A WebSocket, if one is asked for.
-pub(crate) struct Upgrade(Option<WebSocketUpgrade>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let asked = parts.headers.get(header::UPGRADE);
-        let is_asked =
-            asked.is_some_and(|asked| asked.as_bytes().eq_ignore_ascii_case(b"websocket"));
-        if !is_asked {
-            return Ok(Self(None));
-        }
-        refuse_foreign(&parts.headers)?;
-        WebSocketUpgrade::from_request_parts(parts, state)
-            .await
-            .map(|upgrade| Self(Some(upgrade)))
-            .map_err(|rejection| Problem::bad_header("Upgrade", &rejection.body_text()))
-    }
-}
-
-/// That it can become a WebSocket is no parameter.
-impl OperationInput for Upgrade {}
-
-/// A browser sends its cookies with a WebSocket that any page opens, and says which page that was.
-fn refuse_foreign(headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return Ok(());
-    };
-    let origin = origin
-        .to_str()
-        .ok()
-        .and_then(|text| text.parse::<Uri>().ok());
-    let origin = origin.as_ref().and_then(Uri::authority);
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    match (origin, host) {
-        (Some(origin), Some(host)) if origin.as_str().eq_ignore_ascii_case(host) => Ok(()),
-        _ => Err(Problem::new(
-            &FOREIGN_ORIGIN,
-            "a page of another site cannot open a WebSocket here",
-        )),
-    }
 }
 
 /// What a watch answers with.
@@ -173,7 +125,7 @@ pub(crate) async fn begin(
     };
     let Some(form) = form else {
         let run = move |socket| watcher.run(Socket::new(socket, limits.patience));
-        return Ok(Watching::Socket(upgrade.open(run)));
+        return Ok(Watching::Socket(open(upgrade, run)));
     };
     let (filling, emptying) = queue(watcher.told, limits.patience);
     let body = outlet::Body {
@@ -184,21 +136,20 @@ pub(crate) async fn begin(
     Ok(Watching::Stream(form, Body::from_stream(emptying)))
 }
 
-impl Upgrade {
-    fn open<F, R>(self, run: F) -> axum::response::Response
-    where
-        F: FnOnce(WebSocket) -> R + Send + 'static,
-        R: Future<Output = ()> + Send + 'static,
-    {
-        use axum::response::IntoResponse;
-        match self.0 {
-            Some(upgrade) => upgrade
-                .read_buffer_size(READ_BUFFER)
-                .write_buffer_size(WRITE_BUFFER)
-                .max_message_size(LARGEST_MESSAGE)
-                .on_upgrade(run),
-            None => Problem::internal().into_response(),
-        }
+/// The WebSocket of one who watches.
+fn open<F, R>(upgrade: Upgrade, run: F) -> axum::response::Response
+where
+    F: FnOnce(WebSocket) -> R + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    use axum::response::IntoResponse;
+    match upgrade.0 {
+        Some(upgrade) => upgrade
+            .read_buffer_size(READ_BUFFER)
+            .write_buffer_size(WRITE_BUFFER)
+            .max_message_size(LARGEST_MESSAGE)
+            .on_upgrade(run),
+        None => Problem::internal().into_response(),
     }
 }
 

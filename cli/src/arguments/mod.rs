@@ -7,6 +7,7 @@ mod mount;
 mod pair;
 mod publish;
 mod restart;
+mod since;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use mount::parse_mount;
 pub use pair::{Pair, parse_pair};
 pub use publish::parse_publish;
 pub use restart::parse_restart;
+pub use since::{Since, parse_since};
 pub use storage::{
     NetworkArguments, NetworkCommand, NetworkCreateArguments, VolumeArguments, VolumeCommand,
     VolumeCreateArguments, VolumeRemoveArguments,
@@ -92,6 +94,12 @@ pub enum Command {
     Restart(ActArguments),
     /// Remove containers
     Rm(RmArguments),
+    /// Print what a container has written
+    Logs(LogsArguments),
+    /// Run a command inside a container
+    Exec(ExecArguments),
+    /// Show what containers use, again each second
+    Stats(StatsArguments),
     /// List hosts
     Hosts(ListArguments),
     /// List processes: what was asked, and how far it came
@@ -248,6 +256,63 @@ pub struct RmArguments {
     /// Do not wait until it is gone
     #[arg(long, short)]
     pub detach: bool,
+}
+
+/// `drover logs`
+#[derive(Debug, Args)]
+pub struct LogsArguments {
+    /// Name, id, or the first or last characters of an id
+    #[arg(value_name = "NAME|ID")]
+    pub container: String,
+    /// Go on with what it will write, until it ends
+    #[arg(long, short)]
+    pub follow: bool,
+    /// No more than so many of the last lines
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub tail: Option<u32>,
+    /// Only what was written since: a span of time, as 10m, or a moment, as 2026-11-21T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<Since>,
+    /// Begin each line with its moment
+    #[arg(long)]
+    pub timestamps: bool,
+}
+
+/// `drover exec`
+#[derive(Debug, Args)]
+pub struct ExecArguments {
+    /// Name, id, or the first or last characters of an id
+    #[arg(value_name = "NAME|ID")]
+    pub container: String,
+    /// The command, after `--`
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// Hand standard input on to it
+    #[arg(long, short)]
+    pub interactive: bool,
+    /// Give it a terminal, of the size of this one
+    #[arg(long, short)]
+    pub tty: bool,
+    /// An environment variable
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub env: Vec<Pair>,
+    /// The directory to run in
+    #[arg(long, short, value_name = "DIRECTORY")]
+    pub workdir: Option<String>,
+    /// The user, as NAME, UID or UID:GID
+    #[arg(long, short)]
+    pub user: Option<String>,
+}
+
+/// `drover stats`
+#[derive(Debug, Args)]
+pub struct StatsArguments {
+    /// Names or ids; all that run if none is given
+    #[arg(value_name = "NAME|ID")]
+    pub containers: Vec<String>,
+    /// Show it once
+    #[arg(long)]
+    pub no_stream: bool,
 }
 
 /// `drover processes`

@@ -56,3 +56,16 @@ fn a_phase_that_does_not_exist_is_refused() {
 fn a_detached_removal_cannot_purge() {
     assert!(parse(&["rm", "web", "--purge", "--detach"]).is_err());
 }
+
+#[test]
+fn the_letters_of_exec_go_together_and_its_command_follows_two_dashes() {
+    let Command::Exec(exec) = parse(&["exec", "-it", "web", "--", "sh", "-c", "ls"])
+        .unwrap()
+        .command
+    else {
+        panic!("not an exec");
+    };
+    assert!(exec.interactive && exec.tty);
+    assert_eq!(exec.command, ["sh", "-c", "ls"]);
+    assert!(parse(&["exec", "web"]).is_err());
+}

@@ -7,6 +7,7 @@
 
 mod problem;
 mod reference;
+mod stream;
 pub mod views;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub use problem::Problem;
 pub use reference::Kind;
+pub use stream::{Reading, Told, Writing};
 
 use crate::configuration::ApiKey;
 use crate::failure::Failure;
@@ -66,6 +68,8 @@ impl Client {
             .user_agent(concat!("drover/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(CONNECT_TIMEOUT)
+            // A WebSocket begins as a request of HTTP/1.1.
+            .http1_only()
             // The key goes to the server that was named, and nowhere else.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(path) = ca_file {
@@ -207,9 +211,21 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn watch(&self, query: &[(&str, &str)]) -> Result<Response, Failure> {
+        self.lines("/v1/watch", query).await
+    }
+
+    /// Opens any stream of JSON objects, one a line. It has no time limit.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn lines(
+        &self,
+        path: &str,
+        query: &[(&str, impl serde::Serialize)],
+    ) -> Result<Response, Failure> {
         let response = self
             .http
-            .get(self.address("/v1/watch"))
+            .get(self.address(path))
             .query(query)
             .header(reqwest::header::ACCEPT, "application/x-ndjson")
             .send()

@@ -3,14 +3,17 @@
 
 pub mod act;
 pub mod completion;
+pub mod exec;
 pub mod explain;
 pub mod hosts;
 pub mod inspect;
 pub mod login;
+pub mod logs;
 pub mod processes;
 pub mod ps;
 pub mod rm;
 pub mod run;
+pub mod stats;
 pub mod storage;
 pub mod token;
 pub mod watch;

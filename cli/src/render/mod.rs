@@ -9,6 +9,7 @@ pub mod named;
 pub mod processes;
 pub mod progress;
 pub mod span;
+pub mod stats;
 pub mod table;
 pub mod timeline;
 

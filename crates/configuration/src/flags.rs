@@ -78,6 +78,24 @@ pub struct AgentListen {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_tls_key: Option<PathBuf>,
+    /// Where API servers dial the agent server for streams, as https://host:8090; made of where it listens
+    /// if absent
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_advertise: Option<String>,
+}
+
+/// How an API server dials agent servers for streams.
+#[derive(Args, Clone, Serialize)]
+pub struct Dialling {
+    /// Speak to servers elsewhere without encryption
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_plain_http: bool,
+    /// Certificates in PEM to trust instead of the platform's
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// The database of a cluster.

@@ -28,6 +28,9 @@ pub struct Settings {
     pub agent_tls_certificate: Option<PathBuf>,
     /// The key of that certificate, in PEM.
     pub agent_tls_key: Option<PathBuf>,
+    /// Where API servers dial the agent server for streams, as `https://host:8090`; made of where it
+    /// listens if absent.
+    pub agent_advertise: Option<String>,
     /// Where `/healthz`, `/readyz` and `/metrics` of the whole program are; port 9090 of this machine
     /// if absent, unless somebody else has it.
     pub health_listen: Option<SocketAddr>,
@@ -61,9 +64,11 @@ pub struct Settings {
     /// Folders of this host of which containers may mount what is in them; several with commas between
     /// them, none if absent.
     pub host_paths: Option<String>,
-    /// Whether an agent may speak to servers elsewhere without encryption.
+    /// Whether an agent may speak to servers elsewhere without encryption, and an API server to agent
+    /// servers.
     pub allow_plain_http: bool,
-    /// Certificates in PEM that an agent trusts instead of the platform's.
+    /// Certificates in PEM that an agent, or an API server that dials agent servers, trusts instead of the
+    /// platform's.
     pub ca_file: Option<PathBuf>,
     /// What is logged, as `info` or `info,drover_store=debug`.
     pub log: String,
@@ -92,6 +97,7 @@ impl Default for Settings {
             agent_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8090)),
             agent_tls_certificate: None,
             agent_tls_key: None,
+            agent_advertise: None,
             health_listen: None,
             database_url: None,
             nats_url: None,

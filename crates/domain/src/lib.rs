@@ -19,6 +19,7 @@
 //! | [`selector`] | what must hold of labels |
 //! | [`listing`] | what lists can be asked: filters, labels, order, page |
 //! | [`placement`] | which host takes a container, or why none does |
+//! | [`stream`] | what can be asked of a running container, and how the answer travels |
 
 pub mod engine;
 pub mod fence;
@@ -35,6 +36,7 @@ pub mod role;
 pub mod selector;
 pub mod settings;
 pub mod state;
+pub mod stream;
 pub mod timestamp;
 pub mod write;
 

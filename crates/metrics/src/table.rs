@@ -130,6 +130,8 @@ table! {
     AGENT_REPORTS: Counter[outcome] = "drover_agent_reports_total" in Count;
     /// Frames on the connections of agents: in from them, out to them.
     AGENT_FRAMES: Counter[direction] = "drover_agent_frames_total" in Count;
+    /// Streams that this server passes on, of logs, commands and stats.
+    AGENT_STREAMS: Gauge[] = "drover_agent_streams" in Count;
 
     // --- the API: recorded by API servers ---
 
@@ -142,6 +144,8 @@ table! {
         "drover_api_request_duration_seconds" in Seconds, SHORT;
     /// Watches that are open.
     API_WATCHES: Gauge[] = "drover_api_watches" in Count;
+    /// Streams that are open, by what they are of: logs, exec or stats.
+    API_STREAMS: Gauge[kind] = "drover_api_streams" in Count;
 
     // --- the program ---
 

@@ -55,6 +55,7 @@ mod retention;
 mod sessions;
 mod settings;
 mod tally;
+mod tickets;
 mod writes;
 
 use drover_domain::write::{ProcessWrite, Written};
@@ -79,7 +80,7 @@ pub use logins::{
     LoginOutcome, WINDOW,
 };
 pub use passwords::NewPassword;
-pub use presence::{News, OutOfReach};
+pub use presence::{News, OutOfReach, Seen};
 pub use processes::ProcessFilter;
 pub use projects::ProjectRemoval;
 pub use references::{NamedError, NetworkRemoval};
@@ -88,6 +89,7 @@ pub use removals::Target;
 pub use resources::ResourceFilter;
 pub use sessions::{Session, SessionText};
 pub use settings::StoredSetting;
+pub use tickets::{StreamTicket, TicketText};
 
 use credentials::Uses;
 use entities::credential;

@@ -1,7 +1,7 @@
 //! Which agent is connected to which agent server.
 //!
 //! ```text
-//!   agent_server       id, beats, ended_at           its server counts; whoever finds it dead ends it
+//!   agent_server       id, beats, ended_at, address  its server counts; whoever finds it dead ends it
 //!   agent_connection   host, number, server, lost    the server of the connection, and no older one
 //! ```
 //!
@@ -66,7 +66,45 @@ pub struct OutOfReach {
     pub lost: Option<Loss>,
 }
 
+/// Where the agent of a host was seen last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The agent.
+    pub agent: ResourceId,
+    /// The server that it is, or was, connected to.
+    pub server: ServerId,
+    /// Where that server is dialled, if it says so.
+    pub address: Option<String>,
+    /// Whether it is connected, as far as anybody knows.
+    pub is_connected: bool,
+}
+
 impl Store {
+    /// Where the agent of a host was seen last; none if it never connected. Two reads by their keys.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn agent_of(&self, host: ResourceId) -> Result<Option<Seen>, StoreError> {
+        let connection = agent_connection::Entity::find_by_id(host.uuid())
+            .one(&self.lookups)
+            .await?;
+        let Some(connection) = connection else {
+            return Ok(None);
+        };
+        let server = agent_server::Entity::find_by_id(connection.server_id)
+            .one(&self.lookups)
+            .await?;
+        let lives = server
+            .as_ref()
+            .is_some_and(|server| server.ended_at.is_none());
+        Ok(Some(Seen {
+            agent: ResourceId::new(connection.agent_id),
+            server: ServerId::new(connection.server_id),
+            address: server.and_then(|server| server.address),
+            is_connected: connection.lost_at.is_none() && lives,
+        }))
+    }
+
     /// Writes down what is heard of the agent of a host, together with others. Gives the number of the
     /// connection that the row is about then: that of a new connection, or of the one that is gone. None
     /// if the host is not there any more, or if there is a newer connection than the one that is gone.
@@ -81,12 +119,18 @@ impl Store {
         self.presence.submit((host, news)).await
     }
 
-    /// Counts a heartbeat of an agent server. The first one makes its row; one that was taken for dead
-    /// is alive again, and whoever is still connected to it is so again.
+    /// Counts a heartbeat of an agent server. The first one makes its row, with the address where it is
+    /// dialled for streams; one that was taken for dead is alive again, and whoever is still connected to
+    /// it is so again.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn beat(&self, server: ServerId, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn beat(
+        &self,
+        server: ServerId,
+        address: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         use agent_server::Column;
         let counted = agent_server::Entity::update_many()
             .col_expr(Column::Beats, Expr::col(Column::Beats).add(1))
@@ -102,6 +146,7 @@ impl Store {
             beats: 0,
             started_at: now.millis(),
             ended_at: None,
+            address: address.map(str::to_owned),
         };
         agent_server::Entity::insert(row.into_active_model())
             .exec_without_returning(&self.writer)

@@ -36,4 +36,5 @@ pub mod process;
 mod program;
 pub mod registry;
 pub mod scenarios;
+pub mod stream;
 pub mod until;

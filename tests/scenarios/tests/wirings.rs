@@ -58,4 +58,5 @@ in_both_wirings! {
     quotas on Simulated,
     settings on Simulated,
     rate_limits on Simulated,
+    streams on Simulated,
 }

@@ -408,7 +408,7 @@ impl Agents {
             }
             Action::TakeInventory(_) => return Some(reply::Result::Inventory(inventory(changed))),
             Action::Ping(_) => return Some(reply::Result::Pong(Pong {})),
-            Action::InspectContainer(_) => {}
+            Action::InspectContainer(_) | Action::OpenStream(_) => {}
             // No client of the simulation asks for volumes.
             Action::MakeVolume(_) | Action::RemoveVolume(_) => return None,
         }

@@ -31,6 +31,7 @@ impl Order {
             Action::InspectContainer(_) => "inspect",
             Action::MakeVolume(_) => "make volume",
             Action::RemoveVolume(_) => "remove volume",
+            Action::OpenStream(_) => "open a stream to",
         };
         format!("{action} {} at {}", self.resource.id, short(self.fence))
     }

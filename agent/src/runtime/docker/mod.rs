@@ -17,6 +17,7 @@ mod networks;
 mod pull;
 mod refusal;
 mod seen;
+mod streams;
 mod volumes;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -30,12 +31,14 @@ use bollard::query_parameters::{
 };
 use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, HttpProbe, Probe, TcpProbe};
+use drover_domain::stream::{ExecRequest, LogsRequest, StatsRequest};
 use drover_proto::v1::{CreateContainer, MakeVolume, SeenContainer, SeenVolume};
 use futures::stream::BoxStream;
 
 use self::labels::Labels;
 use self::networks::Bridges;
 use self::refusal::{explain, status_of};
+use super::streams::{Exec, OutputStream, UsageStream};
 use super::{HostPaths, Progress, Runtime, RuntimeError, RuntimeEvent, missing};
 use crate::backoff::Backoff;
 use crate::health::probe;
@@ -316,6 +319,22 @@ impl Runtime for DockerRuntime {
         let found = self.client()?.list_containers(Some(options)).await;
         let found = found.map_err(|error| explain(&error))?;
         Ok(found.iter().filter_map(seen::listed).collect())
+    }
+
+    async fn logs(&self, id: ResourceId, logs: &LogsRequest) -> Result<OutputStream, RuntimeError> {
+        streams::logs(self, id, logs).await
+    }
+
+    async fn exec(&self, id: ResourceId, exec: &ExecRequest) -> Result<Exec, RuntimeError> {
+        streams::exec(self, id, exec).await
+    }
+
+    async fn stats(
+        &self,
+        id: ResourceId,
+        stats: &StatsRequest,
+    ) -> Result<UsageStream, RuntimeError> {
+        streams::stats(self, id, stats).await
     }
 
     fn watch(&self) -> BoxStream<'static, RuntimeEvent> {

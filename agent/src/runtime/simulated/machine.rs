@@ -3,14 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use drover_domain::ResourceId;
 use drover_domain::resource::HealthCheck;
+use drover_domain::{ResourceId, Timestamp};
 use drover_proto::v1::{CreateContainer, Port, SeenContainer, seen_container::State};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::script::{Action, Script};
 use super::storage::Storage;
+use super::streams::now;
 use crate::runtime::{RuntimeError, missing};
 
 /// Where the ports begin that are given to those who name none.
@@ -47,6 +48,45 @@ struct Container {
     check: Option<HealthCheck>,
     began: Option<Instant>,
     ran: Option<Duration>,
+    /// When its last run began, by the clock on the wall.
+    began_at: Option<Timestamp>,
+}
+
+/// The last run of a container, as its log tells it.
+#[derive(Clone, Copy)]
+pub(super) struct Story {
+    pub(super) script: Script,
+    pub(super) is_running: bool,
+    /// How long it ran, or has run.
+    pub(super) ran: Duration,
+    /// None if it never ran.
+    began_at: Option<Timestamp>,
+}
+
+impl Story {
+    /// How many lines it has written.
+    pub(super) fn lines(&self) -> u64 {
+        if self.began_at.is_none() {
+            return 0;
+        }
+        let since = self.script.log_every.map_or(0, |every| {
+            u64::try_from(self.ran.as_nanos() / every.as_nanos().max(1)).unwrap_or(u64::MAX)
+        });
+        u64::from(self.at_start()).saturating_add(since)
+    }
+
+    /// When it has written a line.
+    pub(super) fn moment(&self, line: u64) -> Timestamp {
+        let later = line.saturating_sub(u64::from(self.at_start()));
+        let later = u32::try_from(later).unwrap_or(u32::MAX);
+        let every = self.script.log_every.unwrap_or_default();
+        let began = self.began_at.unwrap_or(Timestamp::from_millis(0));
+        began.after(every.saturating_mul(later))
+    }
+
+    fn at_start(&self) -> u32 {
+        self.script.log_lines.unwrap_or(1)
+    }
 }
 
 /// A run that has begun.
@@ -108,6 +148,18 @@ impl Machine {
         })
     }
 
+    /// What there is to tell of a container; none if it is not there.
+    pub(super) fn story(&self, id: ResourceId) -> Option<Story> {
+        let container = self.containers.get(&id)?;
+        let running = container.began.map(|began| began.elapsed());
+        Some(Story {
+            script: container.script,
+            is_running: container.state == State::Running,
+            ran: running.or(container.ran).unwrap_or_default(),
+            began_at: container.began_at,
+        })
+    }
+
     pub(super) fn create(
         &mut self,
         id: ResourceId,
@@ -127,6 +179,7 @@ impl Machine {
             check,
             began: None,
             ran: None,
+            began_at: None,
         });
         self.seen(id)
     }
@@ -149,6 +202,7 @@ impl Machine {
         container.exit_code = None;
         container.run = self.runs;
         container.began = Some(Instant::now());
+        container.began_at = Some(now());
         container.ran = None;
         Ok(Some(Started {
             run: self.runs,

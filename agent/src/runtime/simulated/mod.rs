@@ -18,9 +18,17 @@
 //! | `sim.health=unhealthy-after=5s` | it fails from so long after each start on |
 //! | `sim.health=healthy-after=5s` | it fails until so long after each start |
 //!
+//! | `sim.log-lines=3` | it writes so many lines at each start, 1 without the label; every fifth goes to stderr |
+//! | `sim.log-every=100ms` | it writes another one that often while it runs |
+//! | `sim.log-bytes=4000` | each line is so long |
+//!
 //! Health is looked at only where the container has a health check; what that would try does not matter.
 //! Durations are a number and `ms`, `s` or `m`. A label that cannot be read is refused at
 //! creation, like any other mistake in a container's description.
+//!
+//! Of commands that are run inside a container these do something: `echo WORDS`, `fail WORDS` (to stderr,
+//! and ends with 1), `exit CODE`, `env`, `yes` (writes without end), `size` (of its terminal, now and
+//! whenever it changes). Every other one writes what it reads, and ends with 0 when that ends.
 //!
 //! One lock guards the state and is never held while anything waits. A container costs a few
 //! hundred bytes, and a task only while it is on its way to an end of its own.
@@ -29,6 +37,7 @@ mod by_hand;
 mod machine;
 mod script;
 mod storage;
+mod streams;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +45,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, Probe};
+use drover_domain::stream::{ExecRequest, LogsRequest, StatsRequest};
 use drover_proto::v1::mount::Source;
 use drover_proto::v1::{CreateContainer, MakeVolume, SeenContainer, SeenVolume};
 use futures::StreamExt;
@@ -45,6 +55,7 @@ use tokio::sync::{Notify, broadcast};
 
 use self::machine::{Machine, Started};
 use self::script::{Action, Script};
+use super::streams::{Exec, OutputStream, UsageStream};
 use super::{HostPaths, Progress, Runtime, RuntimeError, RuntimeEvent};
 
 /// How long an action takes whose label breaks the connection: its reply finds none.
@@ -288,6 +299,23 @@ impl Runtime for SimulatedRuntime {
 
     async fn remove_volume(&self, id: ResourceId) -> Result<SeenVolume, RuntimeError> {
         self.machine().storage.remove(id)
+    }
+
+    async fn logs(&self, id: ResourceId, logs: &LogsRequest) -> Result<OutputStream, RuntimeError> {
+        streams::logs(Arc::clone(&self.machine), id, logs)
+    }
+
+    async fn exec(&self, id: ResourceId, exec: &ExecRequest) -> Result<Exec, RuntimeError> {
+        streams::running(&self.machine, id)?;
+        Ok(streams::exec(exec))
+    }
+
+    async fn stats(
+        &self,
+        id: ResourceId,
+        stats: &StatsRequest,
+    ) -> Result<UsageStream, RuntimeError> {
+        streams::stats(Arc::clone(&self.machine), id, stats.live)
     }
 
     async fn cut(&self) {

@@ -60,6 +60,10 @@ pub(super) struct Script {
     pub(super) health: Health,
     pub(super) exit_after: Option<Duration>,
     pub(super) exit_code: i32,
+    /// Lines that it writes at each start; one if nothing is said.
+    pub(super) log_lines: Option<u32>,
+    pub(super) log_every: Option<Duration>,
+    pub(super) log_bytes: usize,
 }
 
 impl Script {
@@ -72,6 +76,9 @@ impl Script {
             health: read(labels, "sim.health", health)?.unwrap_or_default(),
             exit_after: read(labels, "sim.exit-after", duration)?,
             exit_code: read(labels, "sim.exit-code", |text| text.parse().ok())?.unwrap_or_default(),
+            log_lines: read(labels, "sim.log-lines", |text| text.parse().ok())?,
+            log_every: read(labels, "sim.log-every", duration)?.filter(|every| !every.is_zero()),
+            log_bytes: read(labels, "sim.log-bytes", |text| text.parse().ok())?.unwrap_or_default(),
         })
     }
 }
@@ -147,6 +154,9 @@ mod tests {
             ("sim.exit-code", "-3"),
             ("sim.disconnect", "stop"),
             ("sim.health", "unhealthy-after=5s"),
+            ("sim.log-lines", "7"),
+            ("sim.log-every", "50ms"),
+            ("sim.log-bytes", "4000"),
             ("team", "x"),
         ]);
         assert_eq!(
@@ -159,6 +169,9 @@ mod tests {
                 exit_code: -3,
                 disconnect: Some((Action::Stop, None)),
                 health: Health::UnhealthyAfter(Duration::from_secs(5)),
+                log_lines: Some(7),
+                log_every: Some(Duration::from_millis(50)),
+                log_bytes: 4_000,
             }
         );
         let always = script(&[("sim.fail", "remove")]).unwrap();

@@ -10,6 +10,7 @@ pub struct Model {
     pub beats: i64,
     pub started_at: i64,
     pub ended_at: Option<i64>,
+    pub address: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

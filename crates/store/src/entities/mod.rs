@@ -23,6 +23,7 @@ pub(crate) mod reservation;
 pub(crate) mod resource;
 pub(crate) mod session;
 pub(crate) mod setting;
+pub(crate) mod stream_ticket;
 
 pub(crate) use direct::Direct;
 

@@ -59,4 +59,5 @@ mod retention;
 mod schema;
 mod settings;
 mod support;
+mod tickets;
 mod writes;

@@ -106,7 +106,7 @@ async fn the_agents_of_a_server_that_ended_are_lost_until_they_come_back_elsewhe
     let (one, two) = (a_host(&world).await, a_host(&world).await);
     let (dead, alive) = (fresh::server_id(), fresh::server_id());
     for server in [dead, alive] {
-        store.beat(server, NOW).await.unwrap();
+        store.beat(server, None, NOW).await.unwrap();
     }
     connect(store, one, dead).await;
     connect(store, two, alive).await;
@@ -127,7 +127,7 @@ async fn a_server_that_has_counted_on_is_not_ended(world: World) {
     let store = &world.store;
     let server = fresh::server_id();
     for _ in 0..3 {
-        store.beat(server, NOW).await.unwrap();
+        store.beat(server, None, NOW).await.unwrap();
     }
     assert_eq!(store.agent_servers().await.unwrap(), [(server, 2)]);
     assert!(
@@ -149,13 +149,13 @@ async fn a_server_that_was_held_for_dead_has_its_agents_again(world: World) {
     let store = &world.store;
     let (stays, leaves) = (a_host(&world).await, a_host(&world).await);
     let server = fresh::server_id();
-    store.beat(server, NOW).await.unwrap();
+    store.beat(server, None, NOW).await.unwrap();
     connect(store, stays, server).await;
     connect(store, leaves, server).await;
     gone(store, leaves, 1).await;
     store.end_agent_server(server, None, at(5)).await.unwrap();
     assert_eq!(store.lost().await.unwrap().len(), 2);
-    store.beat(server, at(6)).await.unwrap();
+    store.beat(server, None, at(6)).await.unwrap();
     let lost = store.lost().await.unwrap();
     assert_eq!(lost.into_keys().collect::<Vec<_>>(), [leaves]);
 }
@@ -165,7 +165,7 @@ async fn what_nobody_was_last_connected_to_is_forgotten(world: World) {
     let host = a_host(&world).await;
     let (idle, needed, alive) = (fresh::server_id(), fresh::server_id(), fresh::server_id());
     for server in [idle, needed, alive] {
-        store.beat(server, NOW).await.unwrap();
+        store.beat(server, None, NOW).await.unwrap();
     }
     connect(store, host, needed).await;
     for server in [idle, needed] {
@@ -180,7 +180,7 @@ async fn hosts_are_out_of_reach_by_their_agents_or_by_their_states(world: World)
     let store = &world.store;
     let (lost, connected) = (a_host(&world).await, a_host(&world).await);
     let server = fresh::server_id();
-    store.beat(server, NOW).await.unwrap();
+    store.beat(server, None, NOW).await.unwrap();
     for host in [lost, connected] {
         connect(store, host, server).await;
     }

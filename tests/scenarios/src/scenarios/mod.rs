@@ -30,6 +30,7 @@ pub mod refusals;
 pub mod sessions;
 pub mod settings;
 pub mod storage;
+pub mod streams;
 pub mod tokens;
 pub mod updates;
 pub mod volumes;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use drover_scenarios::installation::{Cluster, Drover, Runtime, id_of};
+use drover_scenarios::stream::Stream;
+use drover_scenarios::until::until;
 use serde_json::json;
 
 use crate::SOON;
@@ -64,4 +66,45 @@ async fn versions(drover: &Drover) -> BTreeMap<String, (String, i64)> {
         (id_of(host).unwrap(), (state, version))
     });
     versions.collect()
+}
+
+/// Without agent servers there are no streams, and all else is answered; with them there are again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_with_its_agent_server_for_a_reason_and_a_new_one_is_had_when_there_is_one() {
+    let mut cluster = Cluster::start(Runtime::Simulated).await.unwrap();
+    let fields = json!({ "labels": { "sim.log-every": "50ms" } });
+    let id = cluster.drover.run(fields, SOON).await.unwrap();
+    let logs = format!("/v1/containers/{id}/logs");
+    let followed = format!("{logs}?follow=true");
+    let stream = Stream::open(&cluster.drover.api, &followed).await.unwrap();
+    for server in &mut cluster.agent_servers {
+        server.kill_hard().unwrap();
+    }
+    let told = stream.rest().await.unwrap();
+    assert!(told.stdout.starts_with("line 1\n"), "{told:?}");
+    let error = &told.control.last().unwrap()["error"];
+    assert_eq!(error["code"], "stream.lost", "{told:?}");
+    assert_eq!(told.closed, Some(1011), "{told:?}");
+    let api = &cluster.drover.api;
+    let refused = api.get(&logs).await.unwrap();
+    assert!(matches!(refused.status, 409 | 503), "{refused:?}");
+    let code = refused.body["code"].as_str().unwrap();
+    assert!(
+        ["host.notConnected", "stream.failed"].contains(&code),
+        "{code}"
+    );
+    for path in ["/v1/containers", "/v1/hosts", "/v1/processes"] {
+        api.get(path).await.unwrap().expect(200).unwrap();
+    }
+    for server in &mut cluster.agent_servers {
+        server.start_again().unwrap();
+    }
+    cluster.wait_until_servers_are_ready().await.unwrap();
+    let stream = until("the log can be followed again", SOON, || async {
+        Stream::open(&cluster.drover.api, &followed).await
+    });
+    let stream = stream.await.unwrap();
+    cluster.drover.act(&id, "stop").await.unwrap();
+    let told = stream.rest().await.unwrap();
+    assert_eq!(told.closed, Some(1000), "{told:?}");
 }
