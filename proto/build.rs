@@ -26,6 +26,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .boxed(".drover.v1.Command.action.create_container")
         .boxed(".drover.v1.Command.action.open_stream")
         .boxed(".drover.v1.ServerFrame.content.command")
+        .boxed(".drover.v1.Reply.result.host_stats")
+        // Nothing prints a credential.
+        .skip_debug([".drover.v1.RotateCredential"])
         .compile_fds(descriptors)?;
     Ok(())
 }

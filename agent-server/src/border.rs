@@ -43,7 +43,12 @@ pub(crate) fn check_reply(reply: &mut Reply, asked: Option<&Envelope>) -> Result
             make_harmless(&mut progress.message);
             Ok(())
         }
-        Some(reply::Result::Pong(_) | reply::Result::StreamOpened(_)) => Ok(()),
+        Some(reply::Result::HostStats(stats)) => {
+            let loads = [stats.load_1, stats.load_5, stats.load_15];
+            let is_sound = loads.iter().all(|load| load.is_finite() && *load >= 0.0);
+            is_sound.then_some(()).ok_or(Offence::Unsound)
+        }
+        Some(reply::Result::Pong(_) | reply::Result::StreamOpened(_) | reply::Result::CredentialKept(_)) => Ok(()),
         None => Err(Offence::Unsound),
     }
 }
@@ -80,6 +85,7 @@ pub(crate) fn check_facts(facts: &HostFacts) -> Result<(), &'static str> {
         ("architecture", &facts.architecture),
         ("runtime", &facts.runtime),
         ("runtimeVersion", &facts.runtime_version),
+        ("storageDriver", &facts.storage_driver),
         ("agentVersion", &facts.agent_version),
     ] {
         if !is_name(text) {

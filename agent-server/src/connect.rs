@@ -111,9 +111,14 @@ pub(crate) async fn identify(shared: &Shared, presented: &Presented) -> Result<I
         .store
         .verify(CredentialKind::Agent, presented, shared.clock.now())
         .await?;
-    let Some(agent) = verified.and_then(|verified| verified.owner) else {
+    let Some((agent, verified)) = verified.and_then(|verified| Some((verified.owner?, verified)))
+    else {
         return Err(unknown);
     };
+    if verified.expires.is_some() {
+        // It was given to replace another one, and whoever shows it has written it down.
+        shared.store.end_rotation(agent, verified.id).await?;
+    }
     let resource = shared.store.resource(ResourceType::Agent, agent).await?;
     match resource.map(|resource| resource.details) {
         Some(Details::Agent { spec, .. }) => Ok(Identity {

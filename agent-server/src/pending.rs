@@ -116,6 +116,18 @@ impl Pending {
         sent.waiting.first().map(|(_, request)| request)
     }
 
+    /// Gives those who still wait, each with the command that it waits for; nobody waits any more then.
+    pub(crate) fn abandon(&mut self, now: Instant) -> Vec<(String, Envelope)> {
+        let sent = std::mem::take(&mut self.sent).into_iter();
+        let waiting = sent.flat_map(|(command, sent)| {
+            let requests = sent.waiting.into_iter();
+            requests
+                .filter(move |(until, _)| *until > now)
+                .map(move |(_, request)| (command.clone(), request))
+        });
+        waiting.collect()
+    }
+
     /// Lets go of those who wait no more, and in the end of their commands.
     pub(crate) fn tidy(&mut self, now: Instant) {
         for sent in self.sent.values_mut() {
@@ -175,6 +187,25 @@ mod tests {
         pending.tidy(late);
         assert_eq!(pending.finish("c", late), Answers::Late);
         assert_eq!(pending.finish("c", late), Answers::Unasked);
+    }
+
+    #[test]
+    fn whoever_still_waits_at_the_end_is_told_once() {
+        let mut pending = Pending::default();
+        assert!(pending.add("a".into(), request("1"), SOON));
+        assert!(pending.add("a".into(), request("2"), SOON));
+        assert!(pending.add("b".into(), request("3"), Duration::ZERO));
+        assert!(pending.add("c".into(), request("4"), SOON));
+        let now = Instant::now();
+        assert_eq!(count(&pending.finish("c", now)), 1);
+        let mut told = pending.abandon(now);
+        told.sort_by(|left, right| left.1.id.cmp(&right.1.id));
+        let told: Vec<_> = told
+            .iter()
+            .map(|(command, request)| (command.as_str(), request.id.as_str()))
+            .collect();
+        assert_eq!(told, [("a", "1"), ("a", "2")]);
+        assert!(pending.abandon(now).is_empty());
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(crate) async fn register(
         agent_key: registration.agent_key,
         agent,
         host,
-        capacity: registration.facts.capacity(),
+        room: registration.facts.capacity().into(),
         now,
     };
     let registered = shared.store.register(asked).await?;
@@ -96,10 +96,7 @@ fn intents(registration: &Registration, now: Timestamp) -> Result<(Intent, Inten
         },
     };
     let host = Details::Host {
-        spec: HostSpec {
-            agent_id,
-            deactivated: false,
-        },
+        spec: HostSpec::of(agent_id),
         status: Box::new(HostStatus {
             facts: registration.facts.clone(),
             ..HostStatus::default()

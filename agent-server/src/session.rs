@@ -9,8 +9,9 @@
 //!
 //! It is the same whatever form the connection has: [`link`](crate::link) tells the two apart.
 //!
-//! The session ends when the connection does, when a newer one of the same agent takes its place,
-//! or when the server stops. Whoever waits for a reply then is told nothing and asks again.
+//! The session ends when the connection does, when a newer one of the same agent takes its place, when the
+//! credential is not valid any more, or when the server stops. Whoever waits for a reply then is told that
+//! none will come, and asks again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,8 @@ use std::time::Duration;
 use drover_bus::{Subject, Subscribe};
 use drover_domain::{ResourceRef, ResourceType};
 use drover_proto::v1::{
-    AgentFrame, Command, Envelope, HostReport, Reply, Report, ReportAnswer, Welcome, agent_frame,
-    envelope, reply, server_frame,
+    AgentFrame, Command, Envelope, Failure, HostReport, Reply, Report, ReportAnswer, Welcome,
+    agent_frame, envelope, failure, reply, server_frame,
 };
 use drover_proto::{decode_payload, name};
 use drover_store::CredentialKind;
@@ -86,10 +87,11 @@ pub(crate) async fn run(shared: Arc<Shared>, identity: Identity, mut place: Plac
         }
         () = revoked(&shared, &identity) => {
             shared.streams.end_of(agent);
-            Some(Farewell::refused("the credential is not valid any more"))
+            Ended::Revoked.farewell()
         }
         () = shared.shutdown.cancelled() => Some(Farewell::away("the agent server is stopping")),
     };
+    session.abandon().await;
     if let Some(farewell) = farewell {
         tracing::debug!(%agent, %host, ?farewell, "agent let go");
         session.sender.close(farewell).await;
@@ -103,15 +105,23 @@ async fn revoked(shared: &Shared, identity: &Identity) {
         let pause = shared.options.credential_check;
         let pause = pause.mul_f64(0.75 + rand::random::<f64>() / 4.0);
         tokio::time::sleep(pause).await;
-        let verified = shared.store.verify(
-            CredentialKind::Agent,
-            &identity.credential,
-            shared.clock.now(),
-        );
-        match verified.await {
-            Ok(None) => return,
-            Ok(Some(_)) => {}
-            Err(error) => tracing::debug!(%error, "a credential could not be looked at"),
+        if is_revoked(shared, identity).await {
+            return;
+        }
+    }
+}
+
+/// Whether the credential of an agent is known to be valid no more.
+async fn is_revoked(shared: &Shared, identity: &Identity) -> bool {
+    let now = shared.clock.now();
+    let verified = shared
+        .store
+        .verify(CredentialKind::Agent, &identity.credential, now);
+    match verified.await {
+        Ok(verified) => verified.is_none(),
+        Err(error) => {
+            tracing::debug!(%error, "a credential could not be looked at");
+            false
         }
     }
 }
@@ -232,6 +242,13 @@ impl Session<'_> {
         if request.name == name::HOST_RETIRED {
             return Err(Ended::Retired);
         }
+        if request.name == name::CREDENTIALS_CHANGED {
+            // A hint: what is true is read, as it is every now and then.
+            return match is_revoked(self.shared, &self.identity).await {
+                true => Err(Ended::Revoked),
+                false => Ok(()),
+            };
+        }
         let command: Command = match decode_payload(&request.payload) {
             Ok(command) => command,
             Err(error) => {
@@ -311,6 +328,31 @@ impl Session<'_> {
             };
             if let Err(error) = self.shared.bus.answer(&request, answer).await {
                 tracing::debug!(%error, "a reply was lost, the command will be repeated");
+            }
+        }
+    }
+
+    /// Tells those who still wait for a reply that none will come on this connection. What became of their
+    /// commands nobody knows: they ask again once the agent is back, and need not wait for that in vain.
+    async fn abandon(&mut self) {
+        for (command_id, request) in self.pending.abandon(Instant::now()) {
+            let failure = Failure {
+                code: failure::Code::Disconnected.into(),
+                message: "the connection of the agent ended before its reply".to_owned(),
+            };
+            let reply = Reply {
+                command_id,
+                result: Some(reply::Result::Failure(failure)),
+            };
+            let answer = Envelope {
+                id: Uuid::now_v7().to_string(),
+                kind: envelope::Kind::Reply.into(),
+                name: name::AGENT_COMMAND.to_owned(),
+                payload: reply.encode_to_vec(),
+                ..Envelope::default()
+            };
+            if let Err(error) = self.shared.bus.answer(&request, answer).await {
+                tracing::debug!(%error, "nobody was told that a reply is lost");
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_domain::ResourceId;
 use drover_domain::resource::HostFacts;
 use rustls::ClientConfig;
 use tokio::sync::watch;
@@ -12,7 +13,8 @@ use tracing::{error, info, warn};
 
 use crate::backoff::Backoff;
 use crate::connection::{Connection, End};
-use crate::executor::Executor;
+use crate::credentials::Credentials;
+use crate::executor::{Executor, Tools};
 use crate::health::HealthChecks;
 use crate::identity::{Identity, StateFile, StateFileError};
 use crate::ledger::{Ledger, Limits};
@@ -100,28 +102,30 @@ impl Agent {
             Some(transport) => transport.clone(),
             None => Transport::prepare(&self.options)?,
         };
-        let mut file = StateFile::open(&self.options.data_dir)?;
-        let identity = match file.identity() {
-            Some(identity) => identity.clone(),
+        let file = StateFile::open(&self.options.data_dir)?;
+        let credentials = Arc::new(Credentials::new(file));
+        let identity = match credentials.identity() {
+            Some(identity) => identity,
             None if self.options.registration_token.is_none() => {
                 return Err(Error::NoRegistrationToken);
             }
-            None => match self.introduce(&mut file, &tls, &shutdown).await? {
+            None => match self.introduce(&credentials, &tls, &shutdown).await? {
                 Some(identity) => identity,
                 None => return Ok(()),
             },
         };
-        self.work(identity, &mut file, &tls, &shutdown).await
+        self.work(identity.agent_id, &credentials, &tls, &shutdown)
+            .await
     }
 
     async fn work(
         &self,
-        mut identity: Identity,
-        file: &mut StateFile,
+        mut agent: ResourceId,
+        credentials: &Arc<Credentials>,
         tls: &Arc<ClientConfig>,
         shutdown: &CancellationToken,
     ) -> Result<(), Error> {
-        self.runtime.bind(identity.agent_id);
+        self.runtime.bind(agent);
         let ledger = Ledger::new(Limits::default());
         let reports = Arc::new(Reports::new());
         let health = HealthChecks::new(Arc::clone(&self.runtime));
@@ -137,7 +141,13 @@ impl Agent {
         };
         let mut watching = watch();
         let runtime = Arc::clone(&self.runtime);
-        let executor = Executor::new(runtime, ledger, Arc::clone(&reports), health);
+        let executor = Executor::new(Tools {
+            runtime,
+            ledger,
+            reports: Arc::clone(&reports),
+            health,
+            credentials: Arc::clone(credentials),
+        });
         let session = Session {
             executor: Arc::new(executor),
             reports,
@@ -145,19 +155,18 @@ impl Agent {
             streams: Streams::new(Arc::clone(&self.runtime), shutdown.child_token()),
             connected: self.connected.clone(),
         };
-        let mut connection = Connection::new(&self.options.servers, tls, &session);
+        let mut connection = Connection::new(&self.options.servers, tls, &session, credentials);
         let mut unknown = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
-        while let End::Unknown = connection.run(&identity.credential, shutdown).await {
+        while let End::Unknown = connection.run(shutdown).await {
             if self.options.registration_token.is_none() {
                 error!("the servers do not accept this agent, and it was given no token");
             } else {
                 warn!("the servers do not accept this agent; registering again");
-                if let Some(known) = self.introduce(file, tls, shutdown).await? {
-                    if known.agent_id != identity.agent_id {
-                        self.runtime.bind(known.agent_id);
-                        watching = watch();
-                    }
-                    identity = known;
+                let known = self.introduce(credentials, tls, shutdown).await?;
+                if let Some(known) = known.filter(|known| known.agent_id != agent) {
+                    agent = known.agent_id;
+                    self.runtime.bind(agent);
+                    watching = watch();
                 }
             }
             if !unknown.pause(shutdown).await {
@@ -176,7 +185,7 @@ impl Agent {
     /// Registers and keeps the identity. `None` if the program is to end first.
     async fn introduce(
         &self,
-        file: &mut StateFile,
+        credentials: &Credentials,
         tls: &Arc<ClientConfig>,
         shutdown: &CancellationToken,
     ) -> Result<Option<Identity>, Error> {
@@ -184,10 +193,11 @@ impl Agent {
             return Err(Error::NoRegistrationToken);
         };
         let facts = self.facts().await;
-        let asked = registration(&self.options, token.reveal(), file.agent_key(), facts);
+        let key = credentials.agent_key();
+        let asked = registration(&self.options, token.reveal(), &key, facts);
         let given = registrar::register(&self.options, tls, &asked, shutdown).await;
         if let Some(identity) = &given {
-            file.keep(identity.clone())?;
+            credentials.keep(identity.clone())?;
         }
         Ok(given)
     }

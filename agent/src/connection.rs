@@ -3,8 +3,8 @@
 //! The servers are tried in turn, from a random one on so that a fleet spreads over them. After a
 //! connection that lasted, the next try comes soon and at the same server; after one that did
 //! not, at the next one and after a growing, jittered wait. A server that does not accept the
-//! credential is answered by registering again, if there is a token for it: the same key gives the
-//! same agent.
+//! credential is shown the former one, if the new one was never accepted, and is answered by registering
+//! again otherwise, if there is a token for it: the same key gives the same agent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::backoff::Backoff;
+use crate::credentials::Credentials;
 use crate::dial::Dial;
 use crate::options::ServerAddress;
 use crate::registrar::Chain;
@@ -54,6 +55,7 @@ pub(crate) struct Connection<'a> {
     pub(crate) servers: &'a [ServerAddress],
     pub(crate) tls: &'a Arc<ClientConfig>,
     pub(crate) session: &'a Session,
+    pub(crate) credentials: &'a Arc<Credentials>,
     /// Which server to try next; kept from one call to the next.
     pub(crate) turn: usize,
     pub(crate) backoff: Backoff,
@@ -64,24 +66,35 @@ impl<'a> Connection<'a> {
         servers: &'a [ServerAddress],
         tls: &'a Arc<ClientConfig>,
         session: &'a Session,
+        credentials: &'a Arc<Credentials>,
     ) -> Self {
         Self {
             servers,
             tls,
             session,
+            credentials,
             turn: rand::random_range(0..servers.len().max(1)),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
         }
     }
 
-    /// Connects, again and again, with one credential.
-    pub(crate) async fn run(&mut self, credential: &str, shutdown: &CancellationToken) -> End {
+    /// Connects, again and again, with the credential that the agent has at the time.
+    pub(crate) async fn run(&mut self, shutdown: &CancellationToken) -> End {
         while !shutdown.is_cancelled() {
             let server = &self.servers[self.turn % self.servers.len()];
             let began = Instant::now();
-            match self.once(server, credential, shutdown).await {
+            let credential = self.credentials.shown();
+            match self.once(server, &credential, shutdown).await {
                 Ok(()) => return End::Shutdown,
-                Err(ConnectError::Unknown) => return End::Unknown,
+                Err(ConnectError::Unknown) => match self.credentials.refused(&credential) {
+                    Ok(true) => {
+                        info!(%server, "the credential is not accepted, the former is shown")
+                    }
+                    Ok(false) => return End::Unknown,
+                    Err(error) => {
+                        warn!(error = %Chain(&error), "the former credential cannot be kept")
+                    }
+                },
                 Err(ConnectError::Ended(error)) => {
                     info!(%server, reason = %Chain(&error), "disconnected");
                 }
@@ -106,7 +119,7 @@ impl<'a> Connection<'a> {
         credential: &str,
         shutdown: &CancellationToken,
     ) -> Result<(), ConnectError> {
-        let dial = Dial::new(server, credential, self.tls);
+        let dial = Dial::new(server, self.credentials, self.tls);
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
             .write_buffer_size(4 << 10)
@@ -129,6 +142,9 @@ impl<'a> Connection<'a> {
             }
             Err(error) => return Err(error.into()),
         };
+        if let Err(error) = self.credentials.accepted(credential) {
+            warn!(error = %Chain(&error), "the former credential cannot be forgotten");
+        }
         Ok(self.session.serve(socket, &dial, shutdown).await?)
     }
 }

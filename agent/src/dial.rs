@@ -12,6 +12,7 @@ use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config, tungstenite,
 };
 
+use crate::credentials::Credentials;
 use crate::options::ServerAddress;
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -22,15 +23,15 @@ pub(crate) struct Dial(Arc<Shown>);
 
 struct Shown {
     server: ServerAddress,
-    credential: String,
+    credentials: Arc<Credentials>,
     tls: Arc<ClientConfig>,
 }
 
 impl Dial {
-    pub(crate) fn new(server: &ServerAddress, credential: &str, tls: &Arc<ClientConfig>) -> Self {
+    pub(crate) fn new(server: &ServerAddress, credentials: &Arc<Credentials>, tls: &Arc<ClientConfig>) -> Self {
         Self(Arc::new(Shown {
             server: server.clone(),
-            credential: credential.to_owned(),
+            credentials: Arc::clone(credentials),
             tls: Arc::clone(tls),
         }))
     }
@@ -46,7 +47,9 @@ impl Dial {
         config: WebSocketConfig,
     ) -> Result<Socket, tungstenite::Error> {
         let mut request = url.into_client_request()?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", self.0.credential))?;
+        // It may have been exchanged since the connection was opened.
+        let credential = self.0.credentials.shown();
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {credential}"))?;
         bearer.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, bearer);
         let connector = Connector::Rustls(Arc::clone(&self.0.tls));

@@ -16,8 +16,8 @@ use drover_domain::{Fence, ResourceId, ResourceRef, ResourceType};
 use drover_proto::v1::create_container::PullPolicy;
 use drover_proto::v1::seen_container::State;
 use drover_proto::v1::{
-    AgentFrame, Command, CreateContainer, Failure, Inventory, Pong, Reply, SeenContainer,
-    agent_frame, command::Action, failure::Code, reply,
+    AgentFrame, Command, CreateContainer, CredentialKept, Failure, Inventory, Pong, Reply,
+    RotateCredential, SeenContainer, agent_frame, command::Action, failure::Code, reply,
 };
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
@@ -25,25 +25,38 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
+use crate::credentials::{Credentials, NotKept};
 use crate::health::HealthChecks;
 use crate::ledger::{Admission, Ledger, Place, Ticket, Waiter};
 use crate::machine;
+use crate::registrar::Chain;
 use crate::reports::{Cause, Reports};
 use crate::runtime::{Runtime, RuntimeError};
 use crate::telling::{Asked, Telling};
+use crate::usage;
 
 /// Commands carried out at a time.
 const AT_A_TIME: usize = 64;
 
+/// Questions how busy the host is that are answered at a time.
+const STATS_AT_A_TIME: usize = 4;
+
 /// See the module.
 pub(crate) struct Executor {
-    runtime: Arc<dyn Runtime>,
-    ledger: Ledger,
-    reports: Arc<Reports>,
-    health: Arc<HealthChecks>,
+    tools: Tools,
     permits: Semaphore,
+    stats: Arc<Semaphore>,
     tasks: TaskTracker,
     telling: Telling,
+}
+
+/// What commands are carried out with.
+pub(crate) struct Tools {
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) ledger: Ledger,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) health: Arc<HealthChecks>,
+    pub(crate) credentials: Arc<Credentials>,
 }
 
 /// A command that was understood.
@@ -57,19 +70,12 @@ struct Order {
 }
 
 impl Executor {
-    pub(crate) fn new(
-        runtime: Arc<dyn Runtime>,
-        ledger: Ledger,
-        reports: Arc<Reports>,
-        health: Arc<HealthChecks>,
-    ) -> Self {
+    pub(crate) fn new(tools: Tools) -> Self {
         Self {
-            runtime,
-            telling: Telling::new(ledger.clone()),
-            ledger,
-            reports,
-            health,
+            telling: Telling::new(tools.ledger.clone()),
+            tools,
             permits: Semaphore::new(AT_A_TIME),
+            stats: Arc::new(Semaphore::new(STATS_AT_A_TIME)),
             tasks: TaskTracker::new(),
         }
     }
@@ -77,16 +83,20 @@ impl Executor {
     /// Takes in a command. What it gives back is the answer; otherwise the waiter will have it.
     pub(crate) fn accept(self: &Arc<Self>, command: Command, waiter: &Waiter) -> Option<Reply> {
         let now = Instant::now();
+        if let Some(Action::TakeStats(_)) = command.action {
+            return self.tell_stats(command.id, waiter);
+        }
         let order = match understand(command, now) {
             Ok(order) => order,
             Err(reply) => return Some(*reply),
         };
         let admission =
-            self.ledger
+            self.tools
+                .ledger
                 .admit(&order.command_id, order.resource, order.fence, waiter, now);
         match admission {
             Admission::Stale(highest) => Some(stale(order.command_id, order.fence, highest)),
-            Admission::Remembered(reply) => Some(reply),
+            Admission::Remembered(reply) => Some(*reply),
             Admission::Joined => None,
             Admission::Full => Some(failed(
                 order.command_id,
@@ -139,7 +149,7 @@ impl Executor {
                 Action::CreateContainer(_) | Action::StartContainer(_) => Cause::Begin,
                 _ => Cause::Look,
             };
-            self.reports.replied(order.resource.id, seen, cause);
+            self.tools.reports.replied(order.resource.id, seen, cause);
         }
         let waiters = match &reply.result {
             Some(reply::Result::Inventory(_)) => ticket.finish_unremembered(),
@@ -159,7 +169,7 @@ impl Executor {
     /// Why a command is not to be carried out now that its turn has come, if it is not.
     fn unwanted(&self, order: &Order) -> Option<Reply> {
         let id = || order.command_id.clone();
-        if let Some(highest) = self.ledger.outdated_by(order.resource, order.fence) {
+        if let Some(highest) = self.tools.ledger.outdated_by(order.resource, order.fence) {
             return Some(stale(id(), order.fence, highest));
         }
         let has_expired = order.expires.is_some_and(|moment| moment <= Instant::now());
@@ -176,13 +186,16 @@ impl Executor {
             Action::Ping(_) => Ok(reply::Result::Pong(Pong {})),
             Action::TakeInventory(_) => self.inventory().await.map(reply::Result::Inventory),
             Action::MakeVolume(wanted) => {
-                let made = self.runtime.make_volume(id, wanted).await;
+                let made = self.tools.runtime.make_volume(id, wanted).await;
                 made.map(reply::Result::Volume)
             }
             Action::RemoveVolume(_) => {
-                let removed = self.runtime.remove_volume(id).await;
+                let removed = self.tools.runtime.remove_volume(id).await;
                 removed.map(reply::Result::Volume)
             }
+            Action::RotateCredential(given) => self
+                .keep_credential(id, given)
+                .map(|()| reply::Result::CredentialKept(CredentialKept {})),
             action => self
                 .act_on_container(id, action)
                 .await
@@ -220,24 +233,26 @@ impl Executor {
     ) -> Result<SeenContainer, RuntimeError> {
         let seen = match action {
             Action::CreateContainer(wanted) => {
-                self.health.made(id, wanted);
+                self.tools.health.made(id, wanted);
                 self.create(id, wanted).await
             }
-            Action::StartContainer(_) => self.runtime.start(id).await,
+            Action::StartContainer(_) => self.tools.runtime.start(id).await,
             Action::StopContainer(stop) => {
                 let grace = Duration::from_millis(u64::from(stop.grace_millis));
-                self.runtime.stop(id, grace).await
+                self.tools.runtime.stop(id, grace).await
             }
-            Action::RemoveContainer(_) => self.runtime.remove(id).await,
+            Action::RemoveContainer(_) => self.tools.runtime.remove(id).await,
             Action::Ping(_)
             | Action::TakeInventory(_)
+            | Action::TakeStats(_)
+            | Action::RotateCredential(_)
             | Action::MakeVolume(_)
             | Action::RemoveVolume(_)
             | Action::InspectContainer(_)
-            | Action::OpenStream(_) => self.runtime.inspect(id).await,
+            | Action::OpenStream(_) => self.tools.runtime.inspect(id).await,
         };
         let mut seen = seen?;
-        self.health.look(id, &mut seen);
+        self.tools.health.look(id, &mut seen);
         Ok(seen)
     }
 
@@ -252,42 +267,84 @@ impl Executor {
             id,
         };
         match wanted.pull_policy() {
-            PullPolicy::Never => self.runtime.create(id, wanted).await,
+            PullPolicy::Never => self.tools.runtime.create(id, wanted).await,
             PullPolicy::Always => {
-                let seen = self.runtime.inspect(id).await?;
+                let seen = self.tools.runtime.inspect(id).await?;
                 if seen.state() != State::Missing {
                     return Ok(seen);
                 }
                 let telling = self.telling.begin(resource);
-                self.runtime.pull(wanted, telling.progress()).await?;
-                self.runtime.create(id, wanted).await
+                self.tools.runtime.pull(wanted, telling.progress()).await?;
+                self.tools.runtime.create(id, wanted).await
             }
-            PullPolicy::IfNotPresent => match self.runtime.create(id, wanted).await {
+            PullPolicy::IfNotPresent => match self.tools.runtime.create(id, wanted).await {
                 Err(RuntimeError::ImageMissing(_)) => {
                     let telling = self.telling.begin(resource);
-                    self.runtime.pull(wanted, telling.progress()).await?;
-                    self.runtime.create(id, wanted).await
+                    self.tools.runtime.pull(wanted, telling.progress()).await?;
+                    self.tools.runtime.create(id, wanted).await
                 }
                 other => other,
             },
         }
     }
 
+    /// Takes another credential of this agent.
+    fn keep_credential(
+        &self,
+        id: ResourceId,
+        given: &RotateCredential,
+    ) -> Result<(), RuntimeError> {
+        let kept = self.tools.credentials.exchange(id, &given.credential);
+        kept.map_err(|error| match error {
+            NotKept::File(_) => RuntimeError::Runtime(Chain(&error).to_string()),
+            NotKept::Foreign | NotKept::Unsound => RuntimeError::Refused(error.to_string()),
+        })
+    }
+
+    /// Tells how busy the host is, in the background and beside whatever else is going on: it changes nothing
+    /// and is not remembered, so neither fences nor turns are of concern.
+    fn tell_stats(self: &Arc<Self>, command_id: String, waiter: &Waiter) -> Option<Reply> {
+        let Ok(permit) = Arc::clone(&self.stats).try_acquire_owned() else {
+            let message = "the agent is asked too often how busy its host is".to_owned();
+            return Some(failed(command_id, Code::Unavailable, message));
+        };
+        let (executor, waiter) = (Arc::clone(self), waiter.clone());
+        self.tasks.spawn(async move {
+            let runtime = &executor.tools.runtime;
+            let result = match runtime.list().await {
+                Ok(containers) => {
+                    let stats = usage::stats(runtime.storage(), &containers).await;
+                    reply::Result::HostStats(Box::new(stats))
+                }
+                Err(error) => reply::Result::Failure(Failure::from(&error)),
+            };
+            drop(permit);
+            let reply = Reply {
+                command_id,
+                result: Some(result),
+            };
+            if waiter.send(frame(reply)).await.is_err() {
+                debug!("nobody waits any more to hear how busy the host is");
+            }
+        });
+        None
+    }
+
     /// What the host is and what it runs.
     pub(crate) async fn inventory(&self) -> Result<Inventory, RuntimeError> {
-        let facts = match self.runtime.facts().await {
+        let facts = match self.tools.runtime.facts().await {
             Ok(facts) => facts,
             Err(error) => {
                 debug!(%error, "the runtime does not tell what the host is");
                 let mut facts = machine::facts();
-                facts.runtime = self.runtime.name().to_owned();
+                facts.runtime = self.tools.runtime.name().to_owned();
                 facts
             }
         };
-        let mut containers = self.runtime.list().await?;
+        let mut containers = self.tools.runtime.list().await?;
         for seen in &mut containers {
             if let Ok(id) = seen.container_id.parse() {
-                self.health.look(id, seen);
+                self.tools.health.look(id, seen);
             }
         }
         Ok(Inventory {
@@ -323,6 +380,7 @@ fn understand(command: Command, now: Instant) -> Result<Order, Box<Reply>> {
         Action::MakeVolume(_) | Action::RemoveVolume(_) => {
             resource.resource_type == ResourceType::Volume
         }
+        Action::RotateCredential(_) => resource.resource_type == ResourceType::Agent,
         _ => resource.resource_type == ResourceType::Container,
     };
     if command.id.is_empty() || !fits {
@@ -387,5 +445,7 @@ const fn name_of(action: &Action) -> &'static str {
         Action::MakeVolume(_) => "make volume",
         Action::RemoveVolume(_) => "remove volume",
         Action::OpenStream(_) => "open stream",
+        Action::TakeStats(_) => "take stats",
+        Action::RotateCredential(_) => "rotate credential",
     }
 }

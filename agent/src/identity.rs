@@ -45,13 +45,16 @@ pub enum StateFileError {
     InUse(PathBuf),
 }
 
-/// What an agent was given when it registered.
+/// What an agent was given when it registered, and since.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Identity {
     pub(crate) agent_id: ResourceId,
     pub(crate) host_id: ResourceId,
     pub(crate) credential: String,
+    /// The one before, for as long as no server has accepted this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) former_credential: Option<String>,
 }
 
 impl From<Registered> for Identity {
@@ -60,6 +63,7 @@ impl From<Registered> for Identity {
             agent_id: registered.agent_id,
             host_id: registered.host_id,
             credential: registered.credential,
+            former_credential: None,
         }
     }
 }
@@ -213,6 +217,7 @@ mod tests {
             agent_id: ResourceId::new(uuid::Uuid::from_u128(1)),
             host_id: ResourceId::new(uuid::Uuid::from_u128(2)),
             credential: "dra_1_hush".into(),
+            former_credential: None,
         }
     }
 

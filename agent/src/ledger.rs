@@ -75,7 +75,7 @@ pub(crate) enum Admission {
     /// This higher fence was seen for its resource.
     Stale(Fence),
     /// It was carried out before, and this was the reply.
-    Remembered(v1::Reply),
+    Remembered(Box<v1::Reply>),
     /// It is being carried out, and its reply will go to this waiter too.
     Joined,
     /// Too much is in hand already.
@@ -148,7 +148,7 @@ impl Ledger {
         books.forget_old(now);
         let limits = books.limits;
         match books.entries.get_mut(command_id) {
-            Some(Entry::Finished(reply)) => return Admission::Remembered(reply.as_ref().clone()),
+            Some(Entry::Finished(reply)) => return Admission::Remembered(reply.clone()),
             Some(Entry::InFlight(waiters)) => {
                 // Those whose connection went wait for nothing.
                 waiters.retain(|waiter| !waiter.is_closed());

@@ -29,6 +29,7 @@
 mod agent;
 mod backoff;
 mod connection;
+mod credentials;
 mod dial;
 mod executor;
 mod generations;
@@ -45,6 +46,7 @@ mod session;
 mod streams;
 mod telling;
 mod transport;
+mod usage;
 mod watcher;
 
 pub use agent::{Agent, Error, Parts};

@@ -2,6 +2,8 @@
 
 use drover_domain::resource::HostFacts;
 
+use crate::usage;
+
 /// The facts about this machine; what cannot be read is left empty.
 pub(crate) fn facts() -> HostFacts {
     HostFacts {
@@ -16,8 +18,16 @@ pub(crate) fn facts() -> HostFacts {
         memory_mib: memory_mib(&text_of("/proc/meminfo")),
         runtime: String::new(),
         runtime_version: String::new(),
+        storage_driver: String::new(),
+        disk_mib: whole_gib(usage::disk(None).all),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+/// Whole GiB of so many MiB, in MiB: some file systems grow and shrink a little with what is on them, which
+/// is not worth telling.
+pub(crate) const fn whole_gib(mib: u64) -> u64 {
+    mib & !1023
 }
 
 fn text_of(path: &str) -> String {

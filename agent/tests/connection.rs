@@ -16,8 +16,8 @@ use drover_agent::runtime::simulated::SimulatedRuntime;
 use drover_agent::{Agent, Error, Options, Parts, RegistrationToken};
 use drover_proto::v1::{
     Command, CreateContainer, Failure, RemoveContainer, Report, ReportAnswer, Resource,
-    SeenContainer, StartContainer, StopContainer, command::Action, failure::Code, reply,
-    report::What, seen_container::State, server_frame,
+    RotateCredential, SeenContainer, StartContainer, StopContainer, TakeStats, command::Action,
+    failure::Code, reply, report::What, seen_container::State, server_frame,
 };
 use server::{Connection, TOKEN, TestServer};
 use tempfile::TempDir;
@@ -353,4 +353,81 @@ async fn a_refused_token_is_tried_again_and_may_become_good() {
     settle_inventory(&mut connection).await;
     assert_eq!(server.registrations().len(), 2);
     run.end().await;
+}
+
+/// The command that gives an agent another credential; the server that is played calls it agent 1.
+fn rotate(agent: u128, credential: &str) -> Command {
+    let action = Action::RotateCredential(RotateCredential {
+        credential: credential.to_owned(),
+    });
+    let mut command = command(Uuid::from_u128(agent), 1, action);
+    command.resource.as_mut().unwrap().r#type = "agent".into();
+    command
+}
+
+async fn exchange(connection: &mut Connection, credential: &str) {
+    let reply = ask(connection, rotate(1, credential)).await;
+    assert!(
+        matches!(reply, reply::Result::CredentialKept(_)),
+        "{reply:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_shows_the_credential_that_it_was_given_last_and_registers_no_more() {
+    let (mut server, directory, run_once, mut connection) = connected(1_000).await;
+    exchange(&mut connection, "dra_1_new").await;
+    let state = std::fs::read_to_string(directory.path().join("agent.json")).unwrap();
+    assert!(state.contains("dra_1_new"), "it is written down by now");
+    server.accept("dra_1_new");
+    drop(connection);
+    let mut connection = server.connection().await;
+    settle_inventory(&mut connection).await;
+    run_once.end().await;
+    // Also after a restart.
+    let again = run(&[&server.url], directory.path(), None);
+    server.connection().await;
+    again.end().await;
+    assert_eq!(server.registrations().len(), 1);
+}
+
+#[tokio::test]
+async fn an_agent_whose_new_credential_was_never_accepted_comes_back_with_the_former() {
+    let (mut server, _directory, run, mut connection) = connected(1_000).await;
+    exchange(&mut connection, "dra_1_new").await;
+    drop(connection);
+    let mut connection = server.connection().await;
+    settle_inventory(&mut connection).await;
+    run.end().await;
+    assert_eq!(server.registrations().len(), 1);
+}
+
+#[tokio::test]
+async fn a_credential_for_another_agent_is_refused() {
+    let (_server, directory, run, mut connection) = connected(1_000).await;
+    let refused = failure(&mut connection, rotate(7, "dra_1_new")).await;
+    assert_eq!(refused.code(), Code::Refused);
+    let state = std::fs::read_to_string(directory.path().join("agent.json")).unwrap();
+    assert!(!state.contains("dra_1_new"));
+    run.end().await;
+}
+
+#[tokio::test]
+async fn an_agent_tells_how_busy_its_host_is_whatever_else_it_does() {
+    let (_server, _directory, run, mut connection) = connected(1_000).await;
+    let (slow, other) = (Uuid::now_v7(), Uuid::now_v7());
+    seen(&mut connection, command(other, 1, create(&[]))).await;
+    let create = create(&[("sim.delay", "10m")]);
+    connection.command(command(slow, 9, create)).await;
+    // Its fence means nothing.
+    for _ in 0..2 {
+        let take = command(slow, 0, Action::TakeStats(TakeStats {}));
+        let reply = ask(&mut connection, take).await;
+        let reply::Result::HostStats(stats) = reply else {
+            panic!("no stats: {reply:?}");
+        };
+        assert!(stats.memory_mib > 0 && stats.disk_mib > 0);
+        assert_eq!(stats.containers_created, 1);
+    }
+    run.shutdown.cancel();
 }

@@ -13,9 +13,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::authorization::Caller;
 use crate::handlers::{
-    accounts, api_keys, audit_logs, containers, health, index, lifecycles, logins, networks,
-    processes, projects, registration_tokens, resources, schemas, sessions, settings, streams,
-    updates, volumes, watch,
+    accounts, agents, api_keys, audit_logs, containers, health, host_stats, index, lifecycles,
+    logins, networks, processes, projects, registration_tokens, resources, schemas, sessions,
+    settings, streams, updates, volumes, watch,
 };
 use crate::limits;
 use crate::problem::Problem;
@@ -33,7 +33,9 @@ pub(crate) fn api() -> Routes {
         .and(containers::routes)
         .and(streams::routes)
         .and(resources::routes::<Host>)
+        .and(host_stats::routes)
         .and(resources::routes::<Agent>)
+        .and(agents::routes)
         .and(resources::routes::<RegistrationToken>)
         .and(registration_tokens::routes)
         .and(resources::routes::<Project>)

@@ -65,6 +65,7 @@ pub async fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failur
         Command::Exec(arguments) => commands::exec::exec(&session, &arguments).await,
         Command::Stats(arguments) => commands::stats::stats(&session, &arguments).await,
         Command::Hosts(arguments) => commands::hosts::list(&session, &arguments).await,
+        Command::Host(arguments) => commands::host::host(&session, &arguments).await,
         Command::Processes(arguments) => commands::processes::list(&session, &arguments).await,
         Command::Explain(arguments) => commands::explain::explain(&session, &arguments).await,
         Command::Volume(arguments) => commands::storage::volume(&session, arguments.command).await,

@@ -26,6 +26,7 @@ mod m0012_changes;
 mod m0013_liveness;
 mod m0016_streams;
 mod m0017_references;
+mod m0019_limits_of_hosts;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_liveness::Migration),
             Box::new(m0016_streams::Migration),
             Box::new(m0017_references::Migration),
+            Box::new(m0019_limits_of_hosts::Migration),
         ]
     }
 }

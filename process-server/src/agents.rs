@@ -47,6 +47,8 @@ pub(crate) enum Answer {
     Pong,
     /// The agent is still at it. It goes on, and whoever sends the command again is told more.
     Busy(v1::Progress),
+    /// The agent has written its new credential down.
+    CredentialKept,
     /// The agent, or the runtime, refused or failed.
     Failure(failure::Code, String),
     /// The agent is not connected, and the command went nowhere.
@@ -171,6 +173,19 @@ impl Agents {
 }
 
 impl Agents {
+    /// Tells the agent server that holds the agent of a host that its credentials are others.
+    pub(crate) async fn tell_credentials_changed(&self, host: ResourceId) {
+        let envelope = Envelope {
+            id: Uuid::now_v7().to_string(),
+            name: name::CREDENTIALS_CHANGED.to_owned(),
+            ..Envelope::default()
+        };
+        let subject = Subject::host_command(host);
+        if let Err(error) = self.bus.publish(&subject, envelope).await {
+            tracing::debug!(%error, %host, "nobody was told of other credentials, it will be noticed");
+        }
+    }
+
     /// Has what a host was seen to have settled by whoever settles reports. Whoever needs it looks again.
     pub(crate) async fn settle(&self, host: ResourceId, seen: &v1::SeenContainer) {
         let id = Uuid::now_v7().to_string();
@@ -233,10 +248,16 @@ fn read(reply: v1::Reply) -> Result<Answer, Malformed> {
         reply::Result::Volume(seen) => Answer::Volume(seen),
         reply::Result::Inventory(inventory) => Answer::Inventory(inventory),
         reply::Result::Pong(_) => Answer::Pong,
-        reply::Result::Failure(failure) => Answer::Failure(failure.code(), failure.message),
-        // A process asks for no streams.
-        reply::Result::Progress(_) | reply::Result::StreamOpened(_) => {
-            return Err(Malformed::Missing("a final result"));
+        reply::Result::CredentialKept(_) => Answer::CredentialKept,
+        // Said by the agent server, when a connection ended with the command on it.
+        reply::Result::Failure(failure) if failure.code() == failure::Code::Disconnected => {
+            Answer::Silence(failure.message)
         }
+        reply::Result::Failure(failure) => Answer::Failure(failure.code(), failure.message),
+        // A process asks for none of these.
+        reply::Result::HostStats(_) | reply::Result::StreamOpened(_) => {
+            return Err(Malformed::Missing("what was asked for"));
+        }
+        reply::Result::Progress(_) => return Err(Malformed::Missing("a final result")),
     })
 }

@@ -15,6 +15,8 @@ impl From<v1::HostFacts> for HostFacts {
             memory_mib: facts.memory_mib,
             runtime: facts.runtime,
             runtime_version: facts.runtime_version,
+            storage_driver: facts.storage_driver,
+            disk_mib: facts.disk_mib,
             agent_version: facts.agent_version,
         }
     }
@@ -31,6 +33,8 @@ impl From<HostFacts> for v1::HostFacts {
             memory_mib: facts.memory_mib,
             runtime: facts.runtime,
             runtime_version: facts.runtime_version,
+            storage_driver: facts.storage_driver,
+            disk_mib: facts.disk_mib,
             agent_version: facts.agent_version,
         }
     }

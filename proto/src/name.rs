@@ -16,3 +16,6 @@ pub const HOST_REPORT: &str = "host.report";
 pub const HOST_RETIRED: &str = "host.retired";
 /// An agent has connected. The resource is its host.
 pub const HOST_CONNECTED: &str = "host.connected";
+/// The credentials of an agent are others: its connection is to be ended if its own is not valid any more.
+/// The resource is its host.
+pub const CREDENTIALS_CHANGED: &str = "host.credentials";

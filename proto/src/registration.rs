@@ -48,6 +48,14 @@ pub struct Registered {
     pub credential: String,
 }
 
+impl fmt::Debug for crate::v1::RotateCredential {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RotateCredential")
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Registration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

@@ -42,6 +42,8 @@ pub(crate) enum Ended {
     NoCommands,
     #[error("the host was removed")]
     Retired,
+    #[error("the credential is not valid any more")]
+    Revoked,
     #[error("the agent sent a frame that cannot be read")]
     Unreadable,
     #[error("the agent sent a frame larger than {FRAME_LIMIT} bytes")]
@@ -58,14 +60,6 @@ pub(crate) struct Farewell {
 }
 
 impl Farewell {
-    /// The agent may not be connected any more.
-    pub(crate) const fn refused(reason: &'static str) -> Self {
-        Self {
-            code: close_code::POLICY,
-            reason,
-        }
-    }
-
     /// The server wants the connection no more; the agent comes back.
     pub(crate) const fn away(reason: &'static str) -> Self {
         Self {
@@ -82,6 +76,7 @@ impl Ended {
             Self::Closed | Self::Failed(_) | Self::Stuck => return None,
             Self::Silent(_) => (close_code::AWAY, "nothing was heard for three heartbeats"),
             Self::NoCommands => (close_code::AGAIN, "the server cannot receive commands now"),
+            Self::Revoked => (close_code::POLICY, "the credential is not valid any more"),
             Self::Retired => (close_code::POLICY, "the host was removed"),
             Self::Unreadable => (close_code::UNSUPPORTED, "a frame cannot be read"),
             Self::TooLarge => (close_code::SIZE, "a frame is larger than 4 MiB"),

@@ -9,7 +9,7 @@ use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use prost::Message as _;
 use tokio::time::{Instant, timeout, timeout_at};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 
 use super::{Ended, FAREWELL_TIMEOUT, Farewell, Link, WRITE_TIMEOUT};
 use crate::allowance::Allowance;
@@ -91,9 +91,12 @@ fn failed(error: axum::Error) -> Ended {
     let source = std::error::Error::source(&error);
     match source.and_then(|source| source.downcast_ref::<tungstenite::Error>()) {
         Some(tungstenite::Error::Capacity(_)) => Ended::TooLarge,
-        Some(tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed) => {
-            Ended::Closed
-        }
+        // The last is what becomes of an agent that is killed: its connection ends without a word.
+        Some(
+            tungstenite::Error::ConnectionClosed
+            | tungstenite::Error::AlreadyClosed
+            | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+        ) => Ended::Closed,
         Some(tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_)) => Ended::Unreadable,
         _ => Ended::Failed(error),
     }

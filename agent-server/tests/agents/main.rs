@@ -7,6 +7,8 @@
     reason = "all of this is a test"
 )]
 
+mod credentials;
+mod endings;
 mod hostile;
 mod plain;
 mod streams;

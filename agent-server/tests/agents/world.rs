@@ -55,7 +55,13 @@ pub(crate) struct Known {
 
 impl World {
     pub(crate) async fn begin(heartbeat: Duration) -> Self {
-        Self::begin_with(heartbeat, None).await
+        Self::begin_with(heartbeat, CHECK, None).await
+    }
+
+    /// One that looks at credentials as good as never, unless it is told to.
+    pub(crate) async fn begin_trusting() -> Self {
+        let never = Duration::from_secs(3_600);
+        Self::begin_with(Duration::from_secs(5), never, None).await
     }
 
     /// One that shows a certificate, which its agents trust.
@@ -64,10 +70,14 @@ impl World {
         files: Tls,
         certificate: CertificateDer<'static>,
     ) -> Self {
-        Self::begin_with(heartbeat, Some((files, certificate))).await
+        Self::begin_with(heartbeat, CHECK, Some((files, certificate))).await
     }
 
-    async fn begin_with(heartbeat: Duration, tls: Option<(Tls, CertificateDer<'static>)>) -> Self {
+    async fn begin_with(
+        heartbeat: Duration,
+        credential_check: Duration,
+        tls: Option<(Tls, CertificateDer<'static>)>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("drover.db").display());
         let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
@@ -87,7 +97,7 @@ impl World {
         let options = Options {
             heartbeat: Some(heartbeat),
             tls,
-            credential_check: CHECK,
+            credential_check,
             ..Options::default()
         };
         let shutdown = CancellationToken::new();
@@ -169,6 +179,13 @@ impl World {
     }
 
     /// Opens a WebSocket; the welcome was heard.
+    /// The status with which a connection is refused, if it is.
+    pub(crate) async fn refusal(&self, agent: &Known) -> Option<u16> {
+        let asked = self.http.get(self.url(EVENTS_PATH));
+        let asked = asked.bearer_auth(&agent.credential).send().await.unwrap();
+        Some(asked.status().as_u16()).filter(|status| *status != 200)
+    }
+
     pub(crate) async fn socket(&self, agent: &Known) -> Socket {
         let mut request = format!("ws://{}{EVENTS_PATH}", self.address)
             .into_client_request()
@@ -203,6 +220,16 @@ impl World {
         Ok(decode_payload(&answer.payload).unwrap())
     }
 
+    /// Tells the server that the credentials of a host's agent are others.
+    pub(crate) async fn tell_credentials_changed(&self, host: ResourceId) {
+        let envelope = Envelope {
+            name: name::CREDENTIALS_CHANGED.to_owned(),
+            ..Envelope::default()
+        };
+        let subject = Subject::host_command(host);
+        self.bus.publish(&subject, envelope).await.unwrap();
+    }
+
     /// Settles every report from now on, and tells of each.
     pub(crate) async fn settle_reports(&self) -> tokio::sync::mpsc::Receiver<HostReport> {
         let (told, hear) = tokio::sync::mpsc::channel(1_024);
@@ -228,6 +255,17 @@ impl World {
             }
         });
         hear
+    }
+
+    /// What agents did that they may not, as the audit log has it.
+    pub(crate) async fn all_offences(&self) -> Vec<AuditEntry> {
+        let filter = AuditFilter {
+            limit: 100,
+            ..AuditFilter::default()
+        };
+        let mut rows = self.store.audit_log(&filter).await.unwrap();
+        rows.retain(|row| row.method == "AGENT");
+        rows
     }
 
     /// The rows of the audit log with a code, once there is one.

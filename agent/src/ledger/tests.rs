@@ -67,7 +67,7 @@ async fn a_repeat_is_answered_from_memory() {
     ticket.finish(&reply("a"), Instant::now());
     drop(place);
     match admit(&ledger, "a", resource(1), 1) {
-        Admission::Remembered(remembered) => assert_eq!(remembered, reply("a")),
+        Admission::Remembered(remembered) => assert_eq!(*remembered, reply("a")),
         other => panic!("{other:?}"),
     }
     // Even if its fence has become stale in between, the fence speaks first.

@@ -11,6 +11,7 @@ mod progress;
 pub mod simulated;
 pub mod streams;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +40,11 @@ pub trait Runtime: Send + Sync {
 
     /// What the machine is, with what the runtime knows about it.
     async fn facts(&self) -> Result<HostFacts, RuntimeError>;
+
+    /// Where it keeps what containers write, if that is a folder of this machine for all it knows.
+    fn storage(&self) -> Option<PathBuf> {
+        None
+    }
 
     /// Fetches the image of a container from its registry, and tells how far it is.
     ///

@@ -99,6 +99,11 @@ impl TestServer {
         *self.shared.credential.lock().unwrap() = None;
     }
 
+    /// From now on this credential is accepted, and no other.
+    pub(crate) fn accept(&self, credential: &str) {
+        *self.shared.credential.lock().unwrap() = Some(credential.to_owned());
+    }
+
     pub(crate) fn refuse_tokens(&self, times: u32) {
         *self.shared.refusals.lock().unwrap() = times;
     }

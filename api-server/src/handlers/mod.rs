@@ -1,12 +1,14 @@
 //! The handlers: one file for what all resources have in common, one for each that has more.
 
 pub(crate) mod accounts;
+pub(crate) mod agents;
 pub(crate) mod api_keys;
 pub(crate) mod audit_logs;
 mod beside;
 mod bulk;
 pub(crate) mod containers;
 pub(crate) mod health;
+pub(crate) mod host_stats;
 mod including;
 pub(crate) mod index;
 pub(crate) mod lifecycles;

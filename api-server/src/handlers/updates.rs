@@ -104,7 +104,9 @@ macro_rules! referred_to {
 referred_to! { Volume Network }
 
 impl Changeable for Container {}
-impl Changeable for Host {}
+impl Changeable for Host {
+    const FIELDS: &'static [&'static str] = &["capacity", "maximumContainers"];
+}
 impl Changeable for RegistrationToken {}
 /// The address to change resources of a type at.
 pub(crate) fn routes<K: Changeable>(routes: Routes) -> Routes {

@@ -53,6 +53,8 @@ kinds! {
     HOST_NOT_CONNECTED = CONFLICT, "host.notConnected", "Host not connected";
     STREAM_UNSUPPORTED = CONFLICT, "stream.unsupported", "No such streams";
     STREAM_REFUSED = CONFLICT, "stream.refused", "Refused by the host";
+    HOST_UNREACHABLE = CONFLICT, "host.unreachable", "Out of reach";
+    HOST_UNSUPPORTED = CONFLICT, "host.unsupported", "Not by this agent";
     REPEATED = CONFLICT, "idempotency.conflict", "Repeated too soon";
     PROCESS_FINISHED = CONFLICT, "process.finished", "Finished";
     WATCH_GONE = GONE, "watch.gone", "Gone";

@@ -4,6 +4,7 @@
 //! description of the API says is what is sent.
 
 mod collection;
+mod host;
 mod item;
 mod kind;
 mod process;
@@ -12,6 +13,7 @@ pub(crate) mod resource;
 use drover_domain::{ResourceId, ResourceType};
 
 pub(crate) use collection::Collection;
+pub(crate) use host::Room;
 pub(crate) use item::{Included, Item};
 pub(crate) use kind::{
     Account, Agent, ApiKey, Container, Host, Kind, Network, Project, RegistrationToken, Volume,

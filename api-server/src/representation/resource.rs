@@ -11,10 +11,9 @@ use std::marker::PhantomData;
 use drover_domain::listing::Listed;
 use drover_domain::process::Process;
 use drover_domain::resource::{
-    AccountSpec, AccountStatus, AgentSpec, AgentStatus, ApiKeySpec, ApiKeyStatus, Capacity,
-    ContainerSpec, ContainerStatus, Details, HostSpec, HostStatus, NetworkSpec, ProjectSpec,
-    RegistrationTokenSpec, RegistrationTokenStatus, VolumeStatus, labels_schema, metadata_schema,
-    name_schema,
+    AccountSpec, AccountStatus, AgentSpec, AgentStatus, ApiKeySpec, ApiKeyStatus, ContainerSpec,
+    ContainerStatus, Details, HostStatus, NetworkSpec, ProjectSpec, RegistrationTokenSpec,
+    RegistrationTokenStatus, VolumeStatus, labels_schema, metadata_schema, name_schema,
 };
 use drover_domain::{
     Resource, ResourceId, ResourceType, State, Timestamp, lifecycle, resource::Version,
@@ -24,12 +23,13 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use super::host::{HostRoom, Offer, Room};
 use super::{Kind, address};
 use crate::authorization::Caller;
 use crate::query::Items;
 
-/// What a host has, what is taken of it, and by how many containers.
-pub(crate) type Room = (Capacity, Capacity, u32);
+/// What can be asked of an agent beside what its lifecycle offers.
+const REVOKE: &str = "revoke";
 
 /// A resource of a type, as a caller sees it.
 pub(crate) struct Shown<K> {
@@ -116,12 +116,15 @@ enum Own<'a> {
         host_id: Option<ResourceId>,
     },
     Host {
-        #[serde(flatten)]
-        spec: &'a HostSpec,
+        agent_id: ResourceId,
+        deactivated: bool,
+        maximum_containers: Option<u32>,
         #[serde(flatten)]
         status: &'a HostStatus,
         #[serde(flatten)]
         room: Option<HostRoom>,
+        #[serde(flatten)]
+        offer: Offer,
     },
     Agent {
         #[serde(flatten)]
@@ -161,42 +164,6 @@ enum Own<'a> {
         #[serde(flatten)]
         spec: &'a NetworkSpec,
     },
-}
-
-/// What a host has room for.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct HostRoom {
-    /// All that it could give to containers.
-    capacity: Capacity,
-    /// What is taken of it.
-    reserved: Reserved,
-}
-
-/// What is taken of a host.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Reserved {
-    /// Thousandths of one CPU.
-    cpu_millis: i64,
-    /// Memory in MiB.
-    #[serde(rename = "memoryMiB")]
-    memory_mib: i64,
-    /// By so many containers.
-    containers: u32,
-}
-
-impl From<Room> for HostRoom {
-    fn from((capacity, reserved, containers): Room) -> Self {
-        Self {
-            capacity,
-            reserved: Reserved {
-                cpu_millis: reserved.cpu_millis,
-                memory_mib: reserved.memory_mib,
-                containers,
-            },
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -255,9 +222,12 @@ fn own(resource: &Resource, room: Option<Room>) -> Own<'_> {
             host_id: resource.host,
         },
         Details::Host { spec, status } => Own::Host {
-            spec,
+            agent_id: spec.agent_id,
+            deactivated: spec.deactivated,
+            maximum_containers: spec.maximum_containers,
             status,
             room: room.map(HostRoom::from),
+            offer: Offer::of(resource.state, spec, status, room),
         },
         Details::Agent { spec, status } => Own::Agent { spec, status },
         Details::RegistrationToken { spec, status } => Own::RegistrationToken { spec, status },
@@ -395,6 +365,11 @@ impl Serialize for Actions<'_> {
             let address = format_args!("/v1/{plural}/{}/{request}", resource.id);
             actions.serialize_entry(request.as_str(), &address)?;
         }
+        // No process: it is done at once, in any state.
+        if *are_allowed && resource_type == ResourceType::Agent && resource.removed.is_none() {
+            let address = format_args!("/v1/agents/{}/{REVOKE}", resource.id);
+            actions.serialize_entry(REVOKE, &address)?;
+        }
         actions.end()
     }
 }
@@ -427,7 +402,7 @@ impl<K: Kind> JsonSchema for Shown<K> {
             ResourceType::Host => {
                 let mut room = HostRoom::json_schema(generator);
                 room.remove("required");
-                parts.push(room);
+                parts.extend([room, Offer::json_schema(generator)]);
             }
             _ => {}
         }
@@ -444,7 +419,9 @@ impl<K: Kind> JsonSchema for Shown<K> {
             .processes
             .iter()
             .filter(|definition| definition.is_action)
-            .map(|definition| (definition.request.to_string(), json!({ "type": "string" })))
+            .map(|definition| definition.request.as_str())
+            .chain((K::TYPE == ResourceType::Agent).then_some(REVOKE))
+            .map(|action| (action.to_owned(), json!({ "type": "string" })))
             .collect();
         let added = json_schema!({
             "properties": {

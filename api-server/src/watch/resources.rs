@@ -11,8 +11,8 @@ use tokio::sync::OnceCell;
 
 use super::page::Page;
 use crate::authorization::Caller;
+use crate::representation::Room;
 use crate::representation::Shown;
-use crate::representation::resource::Room;
 
 /// Pages whose resources are kept: with the largest pages some ten megabytes.
 const KEPT: usize = 16;

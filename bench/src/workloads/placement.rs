@@ -124,6 +124,7 @@ fn hosts(size: Size) -> Vec<Candidate> {
                 memory_mib: i64::from(each * 256 + number % 11),
             },
             containers: each,
+            maximum_containers: None,
             ports: (0..each / 4)
                 .map(|held| HeldPort {
                     ip: None,

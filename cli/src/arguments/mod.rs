@@ -3,6 +3,7 @@
 
 mod amount;
 mod connection;
+mod host;
 mod mount;
 mod pair;
 mod publish;
@@ -20,6 +21,7 @@ use drover_domain::resource::{Mount, Port, PullPolicy, RestartPolicy};
 
 pub use amount::{parse_cpus, parse_duration, parse_memory};
 pub use connection::{ConnectionArguments, OutputForm};
+pub use host::{HostArguments, HostCommand, HostRmArguments, HostSetArguments, Wanted};
 pub use mount::parse_mount;
 pub use pair::{Pair, parse_pair};
 pub use publish::parse_publish;
@@ -102,6 +104,8 @@ pub enum Command {
     Stats(StatsArguments),
     /// List hosts
     Hosts(ListArguments),
+    /// Show hosts, say what they take, and take them out of use
+    Host(HostArguments),
     /// List processes: what was asked, and how far it came
     Processes(ProcessesArguments),
     /// Tell what happened to a resource, what it waits for and why it failed

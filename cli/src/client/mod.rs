@@ -135,6 +135,14 @@ impl Client {
         self.send(Method::POST, path, &[], Some(body)).await
     }
 
+    /// Changes what an object says of itself, by a merge patch.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn patch(&self, path: &str, patch: &Value) -> Result<Value, Failure> {
+        self.send(Method::PATCH, path, &[], Some(patch)).await
+    }
+
     /// Deletes an object.
     ///
     /// # Errors

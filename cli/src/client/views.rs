@@ -83,6 +83,10 @@ pub struct Host {
     pub capacity: Amount,
     /// What they have taken.
     pub reserved: Amount,
+    /// How many containers it may have, if that is limited.
+    pub maximum_containers: Option<u64>,
+    /// Why it takes no containers, if it takes none.
+    pub unschedulable_reason: Option<String>,
     /// When it registered.
     pub created: Option<Timestamp>,
 }
@@ -101,6 +105,42 @@ pub struct Named {
     pub host_id: Option<String>,
     /// When it was asked for.
     pub created: Option<Timestamp>,
+}
+
+/// How busy a host is.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HostStats {
+    /// Thousandths of one CPU in use.
+    pub cpu_millis: i64,
+    /// Memory in use, in MiB.
+    #[serde(rename = "memoryUsedMiB")]
+    pub memory_used_mib: u64,
+    /// All its memory, in MiB.
+    #[serde(rename = "memoryMiB")]
+    pub memory_mib: u64,
+    /// What is taken of its disk, in MiB.
+    #[serde(rename = "diskUsedMiB")]
+    pub disk_used_mib: u64,
+    /// All of its disk, in MiB.
+    #[serde(rename = "diskMiB")]
+    pub disk_mib: u64,
+    /// Programs that ran or waited to: over one, five and fifteen minutes.
+    pub load: [f64; 3],
+    /// Its containers.
+    pub containers: ContainersByState,
+}
+
+/// Containers by state.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainersByState {
+    /// Made, and never started.
+    pub created: u64,
+    /// Running.
+    pub running: u64,
+    /// Ended.
+    pub exited: u64,
 }
 
 /// What an agent told about its machine.

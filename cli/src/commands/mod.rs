@@ -5,6 +5,7 @@ pub mod act;
 pub mod completion;
 pub mod exec;
 pub mod explain;
+pub mod host;
 pub mod hosts;
 pub mod inspect;
 pub mod login;

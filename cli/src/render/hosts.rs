@@ -2,9 +2,10 @@
 
 use drover_domain::Timestamp;
 
+use super::escape::escape;
 use super::table::{Field, Look, draw};
 use super::{IdLength, span};
-use crate::client::views::Host;
+use crate::client::views::{Host, HostStats};
 
 /// A table of hosts.
 pub fn table(hosts: &[Host], now: Timestamp, ids: IdLength, look: Look) -> String {
@@ -23,11 +24,7 @@ pub fn table(hosts: &[Host], now: Timestamp, ids: IdLength, look: Look) -> Strin
                 )
                 .into(),
                 format!("{} of {} MiB", reserved.memory_mib, capacity.memory_mib).into(),
-                reserved
-                    .containers
-                    .map(|count| count.to_string())
-                    .unwrap_or_default()
-                    .into(),
+                containers(reserved.containers, host.maximum_containers).into(),
                 format!("{} {}", host.facts.runtime, host.facts.runtime_version)
                     .trim()
                     .into(),
@@ -46,6 +43,41 @@ pub fn table(hosts: &[Host], now: Timestamp, ids: IdLength, look: Look) -> Strin
         "AGE",
     ];
     draw(&header, rows, look)
+}
+
+/// How many there are, of how many there may be.
+fn containers(count: Option<u64>, most: Option<u64>) -> String {
+    match (count, most) {
+        (Some(count), Some(most)) => format!("{count} of {most}"),
+        (Some(count), None) => count.to_string(),
+        (None, _) => String::new(),
+    }
+}
+
+/// How busy a host is, a line for each thing.
+pub fn stats(name: &str, stats: &HostStats) -> String {
+    let [one, five, fifteen] = stats.load;
+    let there = stats.containers;
+    let lines = [
+        ("host", escape(name)),
+        ("cpus", cpus(stats.cpu_millis)),
+        ("memory", used(stats.memory_used_mib, stats.memory_mib)),
+        ("disk", used(stats.disk_used_mib, stats.disk_mib)),
+        ("load", format!("{one:.2} {five:.2} {fifteen:.2}")),
+        (
+            "containers",
+            format!(
+                "{} running, {} created, {} exited",
+                there.running, there.created, there.exited
+            ),
+        ),
+    ];
+    let lines = lines.map(|(what, value)| format!("{what:10}  {value}"));
+    lines.join("\n")
+}
+
+fn used(used: u64, all: u64) -> String {
+    format!("{used} of {all} MiB")
 }
 
 /// Thousandths as a number of processors: `0.5`, `2`.

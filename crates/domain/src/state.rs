@@ -83,6 +83,8 @@ states! {
     Detaching = "detaching",
     /// Used by nobody.
     Detached = "detached",
+    /// Being given another credential.
+    Rotating = "rotating",
 }
 
 impl State {
@@ -106,6 +108,7 @@ impl State {
                 | Self::Evacuating
                 | Self::Attaching
                 | Self::Detaching
+                | Self::Rotating
         )
     }
 }

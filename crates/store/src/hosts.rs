@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use drover_domain::placement::{Candidate, HeldPort};
-use drover_domain::resource::{Capacity, Neighbours};
+use drover_domain::resource::{Capacity, Details, Neighbours, Room};
 use drover_domain::{Resource, ResourceId, ResourceType, State};
 use sea_orm::entity::prelude::{Json, Uuid};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QuerySelect,
+    ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QuerySelect,
 };
 
 use crate::entities::{host_port, host_room, reservation, resource};
@@ -119,16 +119,16 @@ impl Store {
         Ok(rooms.collect())
     }
 
-    /// Says how much a host has; what is taken of it stays as it is.
+    /// Says how much containers may take of a host; what is taken of it stays as it is.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn set_capacity(
+    pub async fn set_room(
         &self,
         host: ResourceId,
-        capacity: Capacity,
+        room: impl Into<Room>,
     ) -> Result<(), StoreError> {
-        write_capacity(&self.writer, host, capacity).await
+        write_room(&self.writer, host, room.into()).await
     }
 
     /// Forgets how much a host has, once it is removed.
@@ -190,30 +190,66 @@ fn candidate(
             memory_mib: room.memory_mib_taken,
         },
         containers: u32::try_from(room.containers).unwrap_or(0),
+        maximum_containers: room
+            .maximum_containers
+            .map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
         ports,
     })
 }
 
-pub(crate) async fn write_capacity(
+/// Writes how much containers may take of a host, whether that was said before or not.
+pub(crate) async fn write_room(
     database: &impl ConnectionTrait,
     host: ResourceId,
-    capacity: Capacity,
+    room: Room,
 ) -> Result<(), StoreError> {
-    let row = host_room::Model {
+    let mut row = host_room::Model {
         host_id: host.uuid(),
-        cpu_millis: capacity.cpu_millis,
-        memory_mib: capacity.memory_mib,
+        cpu_millis: room.capacity.cpu_millis,
+        memory_mib: room.capacity.memory_mib,
         cpu_millis_taken: 0,
         memory_mib_taken: 0,
         containers: 0,
-    };
-    host_room::Entity::insert(row.into_active_model())
+        maximum_containers: None,
+    }
+    .into_active_model();
+    row.maximum_containers = ActiveValue::Set(room.maximum_containers.map(i64::from));
+    host_room::Entity::insert(row)
         .on_conflict(
             OnConflict::column(host_room::Column::HostId)
-                .update_columns([host_room::Column::CpuMillis, host_room::Column::MemoryMib])
+                .update_columns([
+                    host_room::Column::CpuMillis,
+                    host_room::Column::MemoryMib,
+                    host_room::Column::MaximumContainers,
+                ])
                 .to_owned(),
         )
         .exec_without_returning(database)
+        .await?;
+    Ok(())
+}
+
+/// Writes what follows for the room of a host from its row, unless the room is forgotten: the host is on
+/// its way out then. Whoever calls it has locked the row.
+pub(crate) async fn rewrite_room(
+    transaction: &DatabaseTransaction,
+    host: &Resource,
+) -> Result<(), StoreError> {
+    use host_room::Column;
+    let Details::Host { spec, status } = &host.details else {
+        return Ok(());
+    };
+    let Room {
+        capacity,
+        maximum_containers,
+    } = spec.room(&status.facts);
+    let maximum_containers = maximum_containers.map(i64::from);
+    host_room::Entity::update_many()
+        .col_expr(Column::CpuMillis, Expr::value(capacity.cpu_millis))
+        .col_expr(Column::MemoryMib, Expr::value(capacity.memory_mib))
+        .col_expr(Column::MaximumContainers, Expr::value(maximum_containers))
+        .filter(Column::HostId.eq(host.id.uuid()))
+        .exec(transaction)
         .await?;
     Ok(())
 }

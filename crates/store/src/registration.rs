@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use drover_domain::resource::{Capacity, Details};
+use drover_domain::resource::{Details, Room};
 use drover_domain::write::{Intent, Passed};
 use drover_domain::{Resource, ResourceId, ResourceType, Role, Timestamp};
 use sea_orm::ColumnTrait;
@@ -24,8 +24,8 @@ pub struct Registering {
     pub agent: Intent,
     /// The host as it should stand if it is new.
     pub host: Intent,
-    /// How much the host has.
-    pub capacity: Capacity,
+    /// How much containers may take of the host.
+    pub room: Room,
     /// The present moment.
     pub now: Timestamp,
 }
@@ -90,7 +90,7 @@ impl Store {
                 use_token(&transaction, token, asked.now).await?;
                 let intents = [asked.agent.into(), asked.host.into()];
                 intents::accept_within(&transaction, &intents, &BTreeSet::new()).await?;
-                hosts::write_capacity(&transaction, host, asked.capacity).await?;
+                hosts::write_room(&transaction, host, asked.room).await?;
                 let row = agent_key::Model {
                     hash,
                     agent_id: agent.uuid(),

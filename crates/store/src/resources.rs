@@ -17,7 +17,7 @@ use crate::dialect::Together;
 use crate::entities::{Direct, credential, resource};
 use crate::{
     Attached, CredentialKind, Issued, Mutated, Store, StoreError, changes, credentials, dialect,
-    intents,
+    hosts, intents,
 };
 
 /// Which resources to list, oldest first.
@@ -226,7 +226,7 @@ impl Store {
     }
 
     /// Rewrites a resource outside of any process, if it still has the version that was read, and
-    /// writes down what is attached.
+    /// writes down what is attached. What containers may take of a host follows with its row.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -266,6 +266,7 @@ impl Store {
         };
         changes::append(&mut together, [passing].into_iter()).await?;
         together.run().await?;
+        hosts::rewrite_room(&transaction, changed).await?;
         transaction.commit().await?;
         Ok(Mutated::Done)
     }

@@ -162,10 +162,7 @@ mod tests {
     fn work(host: u128, project: u128) -> (Process, Resource) {
         let now = Timestamp::from_millis(0);
         let details = Details::Host {
-            spec: HostSpec {
-                agent_id: id(0),
-                deactivated: false,
-            },
+            spec: HostSpec::of(id(0)),
             status: Box::default(),
         };
         let resource = Resource {

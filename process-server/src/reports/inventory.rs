@@ -25,15 +25,15 @@ impl Settler {
         inventory: &Inventory,
         cause: &Cause,
     ) -> Result<bool, SettleError> {
-        if let Some(facts) = &inventory.facts {
-            self.record_facts(host, facts.clone().into()).await?;
-        }
+        let mut is_settled = match &inventory.facts {
+            Some(facts) => self.record_facts(host, facts.clone().into()).await?,
+            None => true,
+        };
         let mut seen: BTreeMap<&str, &SeenContainer> = inventory
             .containers
             .iter()
             .map(|seen| (seen.container_id.as_str(), seen))
             .collect();
-        let mut is_settled = true;
         let mut filter = ResourceFilter {
             host: Some(host),
             ..ResourceFilter::all(ResourceType::Container, PAGE)
@@ -67,27 +67,29 @@ impl Settler {
         Ok(is_settled)
     }
 
-    async fn record_facts(&self, host: ResourceId, facts: HostFacts) -> Result<(), SettleError> {
+    /// Writes down what a host is, if that is not what its row says. A process that is at work on the
+    /// host reads its row again. False if somebody else wrote the row meanwhile.
+    async fn record_facts(&self, host: ResourceId, facts: HostFacts) -> Result<bool, SettleError> {
         let Some(mut resource) = self.parts.store.resource(ResourceType::Host, host).await? else {
-            return Ok(());
+            return Ok(true);
         };
         let Details::Host { status, .. } = &mut resource.details else {
-            return Ok(());
+            return Ok(true);
         };
-        if status.facts == facts || resource.state.is_transitional() {
-            return Ok(());
+        if status.facts == facts || resource.removed.is_some() {
+            return Ok(true);
         }
-        let capacity = facts.capacity();
         status.facts = facts;
         let expected = resource.version;
         resource.version += 1;
         resource.updated = self.parts.clock.now();
         let attached = Attached::nothing();
         let rewritten = self.parts.store.rewrite(&resource, expected, attached);
-        if rewritten.await?.is_done() {
-            self.parts.store.set_capacity(host, capacity).await?;
+        let is_written = rewritten.await?.is_done();
+        if is_written {
+            self.runner.announcer.changed().await;
         }
-        Ok(())
+        Ok(is_written)
     }
 }
 

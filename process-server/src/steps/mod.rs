@@ -87,6 +87,7 @@ pub(crate) async fn run(
         Step::RemoveFromHost => container::remove_from_host::run(context).await,
         Step::Release => Ok(container::release::run()),
         Step::Greet => agent::greet::run(context).await,
+        Step::RotateCredential => agent::rotate_credential::run(context).await,
         Step::TakeInventory => host::take_inventory::run(context).await,
         Step::RefuseWhileOccupied => host::refuse_while_occupied::run(context).await,
         Step::RetireAgent => host::retire_agent::run(context).await,

@@ -37,9 +37,11 @@ impl Context<'_> {
             Answer::Absent(reason) | Answer::Silence(reason) => Ok(self.away(host, reason)),
             Answer::AtRest(rest) => Ok(self.at_rest(host, &rest)),
             Answer::Busy(progress) => Ok(busy(progress)),
-            Answer::Container(_) | Answer::Volume(_) | Answer::Inventory(_) | Answer::Pong => {
-                Ok(unexpected())
-            }
+            Answer::Container(_)
+            | Answer::Volume(_)
+            | Answer::Inventory(_)
+            | Answer::Pong
+            | Answer::CredentialKept => Ok(unexpected()),
         }
     }
 

@@ -27,6 +27,8 @@ use uuid::Uuid;
 
 use crate::Form;
 
+/// Who the agent is.
+pub(crate) const AGENT: Uuid = Uuid::from_u128(1);
 /// How often signs of life are given.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Frames that wait to be looked at.
@@ -131,6 +133,11 @@ impl PlayedServer {
         lock(&self.shared.shown)
     }
 
+    /// From now on this credential is valid, and no other.
+    pub(crate) fn accept_only(&self, credential: &str) {
+        *lock(&self.shared.credential) = Some(credential.to_owned());
+    }
+
     /// Takes the credential back.
     pub(crate) fn forget_credential(&self) {
         *lock(&self.shared.credential) = None;
@@ -158,8 +165,8 @@ async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     }
     let credential = format!("dra_{}_{number}", Uuid::now_v7().simple());
     *lock(&shared.credential) = Some(credential.clone());
-    let id = |number| Uuid::from_u128(number);
-    Json(json!({"agentId": id(1), "hostId": id(2), "credential": credential})).into_response()
+    let host = Uuid::from_u128(2);
+    Json(json!({"agentId": AGENT, "hostId": host, "credential": credential})).into_response()
 }
 
 impl Shared {

@@ -41,6 +41,7 @@ in_both_wirings! {
     placement on Simulated,
     volumes on Simulated,
     hosts on Simulated,
+    host_operations on Simulated,
     processes on Simulated,
     tokens on Simulated,
     accounts on Simulated,

@@ -9,7 +9,7 @@ use drover_domain::{ResourceId, ResourceRef};
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 use drover_proto::v1::seen_container::State;
-use drover_proto::v1::{Command, Envelope, Pong, Reply, envelope, reply};
+use drover_proto::v1::{Command, CredentialKept, Envelope, Pong, Reply, envelope, reply};
 use drover_proto::{decode_payload, name};
 use prost::Message;
 
@@ -408,6 +408,11 @@ impl Agents {
             }
             Action::TakeInventory(_) => return Some(reply::Result::Inventory(inventory(changed))),
             Action::Ping(_) => return Some(reply::Result::Pong(Pong {})),
+            Action::RotateCredential(_) => {
+                return Some(reply::Result::CredentialKept(CredentialKept {}));
+            }
+            // Nobody asks for these here.
+            Action::TakeStats(_) => return None,
             Action::InspectContainer(_) | Action::OpenStream(_) => {}
             // No client of the simulation asks for volumes.
             Action::MakeVolume(_) | Action::RemoveVolume(_) => return None,

@@ -297,7 +297,7 @@ fn leads(resource_type: ResourceType, before: State, after: State) -> bool {
         })
     };
     let ends = lifecycle.processes.iter().any(|definition| {
-        let is_over = after == definition.done || after == State::Error;
+        let is_over = after == definition.done || after == definition.failed();
         // A cancellation leaves a resource as it was, if nothing was begun.
         let returns = lifecycle.decide(after, definition.request, true).is_ok();
         definition.via == before && (is_over || returns)

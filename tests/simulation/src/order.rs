@@ -32,6 +32,8 @@ impl Order {
             Action::MakeVolume(_) => "make volume",
             Action::RemoveVolume(_) => "remove volume",
             Action::OpenStream(_) => "open a stream to",
+            Action::TakeStats(_) => "take stats of",
+            Action::RotateCredential(_) => "rotate the credential of",
         };
         format!("{action} {} at {}", self.resource.id, short(self.fence))
     }
@@ -39,7 +41,11 @@ impl Order {
     pub(crate) fn is_change(&self) -> bool {
         !matches!(
             self.action,
-            Action::Ping(_) | Action::TakeInventory(_) | Action::InspectContainer(_)
+            Action::Ping(_)
+                | Action::TakeInventory(_)
+                | Action::InspectContainer(_)
+                | Action::TakeStats(_)
+                | Action::RotateCredential(_)
         )
     }
 

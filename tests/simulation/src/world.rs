@@ -179,10 +179,7 @@ async fn add_host(kernel: &Kernel, store: &Store, id: ResourceId) -> anyhow::Res
     };
     let capacity = facts.capacity();
     let details = Details::Host {
-        spec: HostSpec {
-            agent_id: id,
-            deactivated: false,
-        },
+        spec: HostSpec::of(id),
         status: Box::new(HostStatus {
             facts,
             ..HostStatus::default()
@@ -190,7 +187,7 @@ async fn add_host(kernel: &Kernel, store: &Store, id: ResourceId) -> anyhow::Res
     };
     let host = Resource::new(id, label, State::Active, details, kernel.now());
     store.insert(&host, Attached::nothing()).await?;
-    store.set_capacity(id, capacity).await?;
+    store.set_room(id, capacity).await?;
     Ok(())
 }
 

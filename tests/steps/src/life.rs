@@ -47,7 +47,8 @@ pub struct Life {
 impl Life {
     /// Lives a life: a container is created, started, stopped, started, restarted, ends by itself and is
     /// started again, is taken away by hand and made again, removed and purged, the volume that it mounted is
-    /// removed and purged, and its host deactivated, activated, deactivated and removed.
+    /// removed and purged; the agent is given another credential, and its host deactivated, activated,
+    /// deactivated and removed.
     ///
     /// # Errors
     /// When a process does not end as it should, in time.
@@ -68,6 +69,8 @@ impl Life {
         change(&world, &container, Request::Purge).await?;
         change(&world, &volume, Request::Remove).await?;
         change(&world, &volume, Request::Purge).await?;
+        let agent = world.only(ResourceType::Agent, State::Active).await?;
+        change(&world, &agent, Request::Rotate).await?;
         for request in [
             Request::Deactivate,
             Request::Activate,
@@ -85,6 +88,62 @@ impl Life {
     }
 }
 
+/// How long a lost host is waited for at the least, in seconds.
+const RECONNECT_SECONDS: i64 = 5;
+
+/// Lives the life of a container that moves: its host is evacuated and taken into use again, the next one is
+/// lost and comes back.
+///
+/// # Errors
+/// When a process does not end as it should, in time.
+pub async fn live_on_the_move(misfortune: Misfortune) -> anyhow::Result<Life> {
+    let mut world = World::begin(misfortune).await?;
+    for (name, seconds) in [
+        ("agentHeartbeatSeconds", 1),
+        ("hostReconnectSeconds", RECONNECT_SECONDS),
+    ] {
+        let (value, now) = (seconds.into(), SystemClock.now());
+        let attached = Attached::nothing();
+        let written = world.store.write_setting(name, value, None, now, attached);
+        ensure!(written.await?.is_some(), "{name} was not written");
+    }
+    let container = create_of(&world, that_may_move()?).await?;
+    let first = world.host(0, State::Active).await?;
+    let second = world.add_host().await?;
+    change(&world, &first, Request::Evacuate).await?;
+    lives_on(&world, &container, &second).await?;
+    change(&world, &first, Request::Activate).await?;
+    world.stop_agent_of(1).await?;
+    world.host(1, State::Disconnected).await?;
+    lives_on(&world, &container, &first).await?;
+    world.start_agent_of(1);
+    world.host(1, State::Active).await?;
+    change(&world, &container, Request::Remove).await?;
+    let containers_on_host = world.store.containers_on(first.id).await?;
+    Ok(Life {
+        trace: trace(&world, containers_on_host).await?,
+        sites: world.killer.sites(),
+        actions: world.runtime.actions(),
+        has_struck: world.killer.has_struck() || world.runtime.has_struck(),
+    })
+}
+
+/// Checks that a container runs on a host, and holds what it asks for there.
+async fn lives_on(world: &World, container: &Resource, host: &Resource) -> anyhow::Result<()> {
+    let store = &world.store;
+    let row = store
+        .resource(ResourceType::Container, container.id)
+        .await?;
+    let row = row.context("the container is gone")?;
+    ensure!(row.state == State::Running, "it is {}", row.state);
+    ensure!(row.host == Some(host.id), "it is on another host");
+    ensure!(
+        store.containers_on(host.id).await? == 1,
+        "it holds nothing there"
+    );
+    Ok(())
+}
+
 /// Creates a container and has it started.
 ///
 /// # Errors
@@ -94,7 +153,7 @@ pub async fn create(world: &World) -> anyhow::Result<Resource> {
 }
 
 /// It is started again whenever it ends. Nobody waits for that here: it is hurried.
-fn always() -> RestartPolicy {
+pub fn always() -> RestartPolicy {
     RestartPolicy {
         condition: RestartCondition::Always,
         delay_seconds: 600,
@@ -128,17 +187,42 @@ async fn create_with(
     restart_policy: RestartPolicy,
     volumes: Vec<Mount>,
 ) -> anyhow::Result<Resource> {
-    let now = SystemClock.now();
     let spec = ContainerSpec {
-        image: "drover/hello".to_owned(),
-        start: true,
         restart_policy,
         volumes,
-        ports: vec![serde_json::from_value(
-            serde_json::json!({"containerPort": 80, "hostPort": 8080}),
-        )?],
-        ..ContainerSpec::default()
+        ..spec()?
     };
+    create_of(world, spec).await
+}
+
+/// One that is started, and holds a port of its host.
+fn spec() -> anyhow::Result<ContainerSpec> {
+    let port = serde_json::json!({"containerPort": 80, "hostPort": 8080});
+    Ok(ContainerSpec {
+        image: "drover/hello".to_owned(),
+        start: true,
+        ports: vec![serde_json::from_value(port)?],
+        ..ContainerSpec::default()
+    })
+}
+
+/// One that is brought up elsewhere if its host is lost.
+///
+/// # Errors
+/// Never.
+pub fn that_may_move() -> anyhow::Result<ContainerSpec> {
+    Ok(ContainerSpec {
+        placement: serde_json::from_value(serde_json::json!({ "onHostLoss": "replace" }))?,
+        ..spec()?
+    })
+}
+
+/// Creates a container of some spec and has it started.
+///
+/// # Errors
+/// When it does not run in time.
+pub async fn create_of(world: &World, spec: ContainerSpec) -> anyhow::Result<Resource> {
+    let now = SystemClock.now();
     let details = Details::Container {
         spec: Box::new(spec),
         status: Box::new(ContainerStatus::default()),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -130,9 +130,11 @@ impl Interference for Killer {
     }
 }
 
-/// Something that an action changed on the host.
+/// Something that an action changed on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect {
+    /// The host, by its number.
+    pub host: usize,
     /// The action.
     pub action: &'static str,
     /// The state of the container before it.
@@ -141,43 +143,69 @@ pub struct Effect {
     pub after: seen_container::State,
 }
 
-/// The simulated runtime, with its effects written down and one of its actions failed.
-pub struct WatchedRuntime {
-    runtime: SimulatedRuntime,
+/// What happens on all hosts of a world.
+struct Scene {
     misfortune: Misfortune,
     actions: AtomicUsize,
     has_struck: AtomicBool,
     effects: Mutex<Vec<Effect>>,
 }
 
+/// The simulated runtime of one host, with its effects written down and one of the actions failed.
+pub struct WatchedRuntime {
+    runtime: SimulatedRuntime,
+    host: usize,
+    makes_nothing: AtomicBool,
+    scene: Arc<Scene>,
+}
+
 impl WatchedRuntime {
-    /// A runtime without containers.
+    /// The runtime of the first host, without containers.
     pub fn new(misfortune: Misfortune) -> Self {
-        Self {
-            runtime: SimulatedRuntime::new(),
+        let scene = Scene {
             misfortune,
             actions: AtomicUsize::new(0),
             has_struck: AtomicBool::new(false),
             effects: Mutex::default(),
+        };
+        Self {
+            runtime: SimulatedRuntime::new(),
+            host: 0,
+            makes_nothing: AtomicBool::new(false),
+            scene: Arc::new(scene),
         }
     }
 
-    /// How many actions it was asked for.
+    /// The runtime of another host of the same world.
+    #[must_use]
+    pub fn beside(&self, host: usize) -> Self {
+        Self {
+            runtime: SimulatedRuntime::new(),
+            host,
+            makes_nothing: AtomicBool::new(false),
+            scene: Arc::clone(&self.scene),
+        }
+    }
+
+    /// From now on no container can be made on this host.
+    pub fn make_nothing(&self) {
+        self.makes_nothing.store(true, Ordering::SeqCst);
+    }
+
+    /// How many actions were asked for, on all hosts.
     pub fn actions(&self) -> usize {
-        self.actions.load(Ordering::SeqCst)
+        self.scene.actions.load(Ordering::SeqCst)
     }
 
     /// Whether an action was failed.
     pub fn has_struck(&self) -> bool {
-        self.has_struck.load(Ordering::SeqCst)
+        self.scene.has_struck.load(Ordering::SeqCst)
     }
 
-    /// What has changed on the host, in order.
+    /// What has changed on all hosts, in order.
     pub fn effects(&self) -> Vec<Effect> {
-        self.effects
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let effects = self.scene.effects.lock();
+        effects.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A container ends, as by itself.
@@ -192,9 +220,9 @@ impl WatchedRuntime {
 
     /// Fails if this is the action that is to fail.
     fn begin(&self) -> Result<(), RuntimeError> {
-        let number = self.actions.fetch_add(1, Ordering::SeqCst);
-        if self.misfortune == Misfortune::Failure(number) {
-            self.has_struck.store(true, Ordering::SeqCst);
+        let number = self.scene.actions.fetch_add(1, Ordering::SeqCst);
+        if self.scene.misfortune == Misfortune::Failure(number) {
+            self.scene.has_struck.store(true, Ordering::SeqCst);
             return Err(RuntimeError::Runtime("bad luck".to_owned()));
         }
         Ok(())
@@ -211,12 +239,15 @@ impl WatchedRuntime {
         let seen = acting.await?;
         let after = seen.state();
         if before != after {
-            let mut effects = self.effects.lock().unwrap_or_else(PoisonError::into_inner);
-            effects.push(Effect {
-                action,
-                before,
-                after,
-            });
+            let effects = self.scene.effects.lock();
+            effects
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Effect {
+                    host: self.host,
+                    action,
+                    before,
+                    after,
+                });
         }
         Ok(seen)
     }
@@ -249,6 +280,9 @@ impl Runtime for WatchedRuntime {
         id: ResourceId,
         wanted: &CreateContainer,
     ) -> Result<SeenContainer, RuntimeError> {
+        if self.makes_nothing.load(Ordering::SeqCst) {
+            return Err(RuntimeError::ImageMissing("no such image".to_owned()));
+        }
         self.watch_effect(id, "create", self.runtime.create(id, wanted))
             .await
     }

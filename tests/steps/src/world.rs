@@ -26,6 +26,13 @@ const SWEEP: Duration = Duration::from_millis(20);
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// An agent, and what its host runs.
+struct Hosted {
+    options: drover_agent::Options,
+    runtime: Arc<WatchedRuntime>,
+    running: Option<(DropGuard, JoinHandle<()>)>,
+}
+
 /// A running Drover.
 pub struct World {
     /// The database.
@@ -34,10 +41,9 @@ pub struct World {
     pub killer: Arc<Killer>,
     /// What runs its containers.
     pub runtime: Arc<WatchedRuntime>,
-    agent: drover_agent::Options,
-    running_agent: Option<(DropGuard, JoinHandle<()>)>,
+    agents: Vec<Hosted>,
     _shutdown: DropGuard,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
@@ -82,17 +88,20 @@ impl World {
 
         let token = registration_token(&store, &*clock).await?;
         let server = format!("http://{address}").parse()?;
-        let mut agent = drover_agent::Options::new(server, folder.path().join("agent"));
-        agent.registration_token = Some(RegistrationToken::new(&token));
+        let mut options = drover_agent::Options::new(server, folder.path().join("agent"));
+        options.registration_token = Some(RegistrationToken::new(&token));
 
         let mut world = Self {
             store,
             killer,
-            runtime,
-            agent,
-            running_agent: None,
+            runtime: runtime.clone(),
+            agents: vec![Hosted {
+                options,
+                runtime,
+                running: None,
+            }],
             _shutdown: shutdown.drop_guard(),
-            _folder: folder,
+            folder,
         };
         world.start_agent();
         world.only(ResourceType::Host, State::Active).await?;
@@ -100,31 +109,88 @@ impl World {
         Ok(world)
     }
 
-    /// Starts the agent, as on its machine's start. What its runtime has is as it was.
-    pub fn start_agent(&mut self) {
-        let parts = drover_agent::Parts {
-            runtime: self.runtime.clone(),
+    /// Adds a host, and waits until it is active.
+    ///
+    /// # Errors
+    /// When it is not active in time.
+    pub async fn add_host(&mut self) -> anyhow::Result<Resource> {
+        let number = self.agents.len();
+        let first = self.agents.first().context("there is a first host")?;
+        let options = drover_agent::Options {
+            data_dir: self.folder.path().join(format!("agent-{number}")),
+            host_name: Some(format!("host-{number}")),
+            ..first.options.clone()
         };
-        let agent = Agent::new(self.agent.clone(), parts);
+        self.agents.push(Hosted {
+            options,
+            runtime: Arc::new(self.runtime.beside(number)),
+            running: None,
+        });
+        self.start_agent_of(number);
+        self.host(number, State::Active).await
+    }
+
+    /// What runs the containers of a host.
+    ///
+    /// # Panics
+    /// When there is no such host.
+    pub fn runtime_of(&self, host: usize) -> &WatchedRuntime {
+        &self.agents[host].runtime
+    }
+
+    /// Starts the agent of the first host.
+    pub fn start_agent(&mut self) {
+        self.start_agent_of(0);
+    }
+
+    /// Starts the agent of a host, as on its machine's start. What its runtime has is as it was.
+    ///
+    /// # Panics
+    /// When there is no such host.
+    pub fn start_agent_of(&mut self, host: usize) {
+        let hosted = &mut self.agents[host];
+        let parts = drover_agent::Parts {
+            runtime: hosted.runtime.clone(),
+        };
+        let agent = Agent::new(hosted.options.clone(), parts);
         let shutdown = CancellationToken::new();
         let ended = shutdown.clone();
         let running = tokio::spawn(async move {
             // One that cannot go on is noticed by whoever waits for what it should do.
             drop(agent.run(ended).await);
         });
-        self.running_agent = Some((shutdown.drop_guard(), running));
+        hosted.running = Some((shutdown.drop_guard(), running));
     }
 
-    /// Stops the agent. What its runtime runs goes on.
+    /// Stops the agent of the first host.
     ///
     /// # Errors
     /// When it does not end in order.
     pub async fn stop_agent(&mut self) -> anyhow::Result<()> {
-        if let Some((shutdown, running)) = self.running_agent.take() {
+        self.stop_agent_of(0).await
+    }
+
+    /// Stops the agent of a host. What its runtime runs goes on.
+    ///
+    /// # Errors
+    /// When it does not end in order.
+    ///
+    /// # Panics
+    /// When there is no such host.
+    pub async fn stop_agent_of(&mut self, host: usize) -> anyhow::Result<()> {
+        if let Some((shutdown, running)) = self.agents[host].running.take() {
             drop(shutdown);
             running.await?;
         }
         Ok(())
+    }
+
+    /// A host by its number, once it is in a state.
+    ///
+    /// # Errors
+    /// When it is not there in time.
+    pub async fn host(&self, number: usize, state: State) -> anyhow::Result<Resource> {
+        self.nth(ResourceType::Host, number, state).await
     }
 
     /// The one resource of a type, once it is in a state.
@@ -136,10 +202,20 @@ impl World {
         resource_type: ResourceType,
         state: State,
     ) -> anyhow::Result<Resource> {
-        let filter = ResourceFilter::all(resource_type, 1);
+        self.nth(resource_type, 0, state).await
+    }
+
+    /// The resource of a type that is so many places behind the oldest, once it is in a state.
+    async fn nth(
+        &self,
+        resource_type: ResourceType,
+        number: usize,
+        state: State,
+    ) -> anyhow::Result<Resource> {
+        let filter = ResourceFilter::all(resource_type, 10);
         let looking = async {
             loop {
-                let found = self.store.resources(&filter).await?.into_iter().next();
+                let found = self.store.resources(&filter).await?.into_iter().nth(number);
                 match found {
                     Some(resource) if resource.state == state => return Ok(resource),
                     _ => tokio::time::sleep(Duration::from_millis(2)).await,

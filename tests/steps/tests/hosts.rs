@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use drover_agent::runtime::Runtime;
 use drover_domain::lifecycle::Request;
-use drover_domain::{Process, ResourceId, ResourceType, State};
-use drover_steps::life::{change, create, force};
+use drover_domain::resource::{ContainerSpec, ContainerStatus, Details};
+use drover_domain::{Phase, Process, Resource, ResourceId, ResourceType, State};
+use drover_steps::life::{always, change, create, create_of, force, that_may_move};
 use drover_steps::misfortune::Misfortune;
 use drover_steps::world::{PATIENCE, World};
 use drover_store::{ProcessFilter, ResourceFilter};
@@ -105,6 +106,73 @@ async fn a_host_that_is_gone_for_ever_is_removed_by_force_with_what_it_ran() {
     force(&world, &host, Request::Remove).await.unwrap();
     let stopped = world.only(ResourceType::Container, State::Stopped);
     assert_eq!(stopped.await.unwrap().id, container.id);
+}
+
+async fn row(world: &World, container: &Resource) -> (Resource, ContainerStatus) {
+    let store = &world.store;
+    let row = store.resource(ResourceType::Container, container.id).await;
+    let row = row.unwrap().unwrap();
+    let Details::Container { status, .. } = &row.details else {
+        panic!("no container: {row:?}");
+    };
+    (row.clone(), status.as_ref().clone())
+}
+
+#[tokio::test]
+async fn a_container_that_cannot_be_made_elsewhere_goes_on_where_it_was() {
+    let mut world = World::begin(Misfortune::None).await.unwrap();
+    let container = create_of(&world, that_may_move().unwrap()).await.unwrap();
+    let host = world.host(0, State::Active).await.unwrap();
+    let other = world.add_host().await.unwrap();
+    world.runtime_of(1).make_nothing();
+    let before = world.runtime.effects();
+    change(&world, &host, Request::Evacuate).await.unwrap();
+    let (now, status) = row(&world, &container).await;
+    assert_eq!((now.state, now.host), (State::Running, Some(host.id)));
+    assert_eq!(status.former_host_id, None);
+    assert_eq!(status.stays_because.as_deref(), Some("no such image"));
+    assert_eq!(world.runtime.effects(), before, "it was touched");
+    assert_eq!(world.store.containers_on(host.id).await.unwrap(), 1);
+    assert_eq!(world.store.containers_on(other.id).await.unwrap(), 0);
+    let emptied = world.host(0, State::Inactive).await.unwrap();
+    let Details::Host { status, .. } = &emptied.details else {
+        panic!("no host: {emptied:?}");
+    };
+    let left = status.left_behind.as_deref().unwrap();
+    assert!(
+        left.contains("could not be made elsewhere: no such image"),
+        "{left}"
+    );
+    change(&world, &container, Request::Remove).await.unwrap();
+    until_it_has(&world, 0).await;
+}
+
+/// Its end has led to a process that waits for its moment, in which the host is emptied.
+#[tokio::test]
+async fn a_container_that_waits_to_be_started_again_is_brought_up_elsewhere_and_once() {
+    let mut world = World::begin(Misfortune::None).await.unwrap();
+    let spec = ContainerSpec {
+        restart_policy: always(),
+        ..that_may_move().unwrap()
+    };
+    let container = create_of(&world, spec).await.unwrap();
+    let host = world.host(0, State::Active).await.unwrap();
+    let other = world.add_host().await.unwrap();
+    world.runtime.end_by_itself(container.id);
+    world
+        .only(ResourceType::Container, State::Restarting)
+        .await
+        .unwrap();
+    change(&world, &host, Request::Evacuate).await.unwrap();
+    let (now, _) = row(&world, &container).await;
+    assert_eq!((now.state, now.host), (State::Running, Some(other.id)));
+    until_it_has(&world, 0).await;
+    assert_eq!(world.runtime_of(1).list().await.unwrap().len(), 1);
+    let processes = world.store.unfinished([container.id]).await.unwrap();
+    assert!(processes.is_empty(), "{processes:?}");
+    // Nobody starts it again where it was.
+    let last = last_process(&world, container.id).await;
+    assert_eq!((last.request, last.phase), (Request::Replace, Phase::Done));
 }
 
 async fn last_process(world: &World, resource: ResourceId) -> Process {

@@ -7,12 +7,14 @@
 
 use drover_domain::lifecycle::{self, Request};
 use drover_domain::{Phase, ResourceType};
-use drover_steps::life::Life;
-use drover_steps::misfortune::Misfortune;
+use drover_steps::life::{Life, live_on_the_move};
+use drover_steps::misfortune::{Misfortune, Site};
 use futures::StreamExt;
 
 /// Lives that are lived at the same time.
 const AT_ONCE: usize = 8;
+/// The same for those that wait most of the time.
+const PATIENT_AT_ONCE: usize = 16;
 
 async fn peace() -> Life {
     Life::live(Misfortune::None).await.unwrap()
@@ -20,11 +22,17 @@ async fn peace() -> Life {
 
 /// Lives a life for each misfortune, and compares what it leaves behind with a life in peace.
 async fn compare(peace: &Life, misfortunes: impl Iterator<Item = Misfortune>) {
-    let lives = misfortunes.map(|misfortune| async move {
-        let life = Life::live(misfortune).await;
-        (misfortune, life)
-    });
-    let mut lives = futures::stream::iter(lives).buffer_unordered(AT_ONCE);
+    compare_lives(peace, misfortunes, AT_ONCE, Life::live).await;
+}
+
+async fn compare_lives(
+    peace: &Life,
+    misfortunes: impl Iterator<Item = Misfortune>,
+    at_once: usize,
+    live: impl AsyncFn(Misfortune) -> anyhow::Result<Life>,
+) {
+    let lives = misfortunes.map(async |misfortune| (misfortune, live(misfortune).await));
+    let mut lives = futures::stream::iter(lives).buffer_unordered(at_once);
     let mut differ = Vec::new();
     while let Some((misfortune, life)) = lives.next().await {
         match life {
@@ -46,8 +54,8 @@ async fn compare(peace: &Life, misfortunes: impl Iterator<Item = Misfortune>) {
     );
 }
 
-/// What is asked for because of what is seen.
-const SEEN: [Request; 4] = [
+/// What is asked for because of what is seen, or leads from one host to another: it takes a life of its own.
+const MOVING: [Request; 4] = [
     Request::Disconnect,
     Request::Reconnect,
     Request::Replace,
@@ -56,8 +64,10 @@ const SEEN: [Request; 4] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_life_takes_every_lifecycle_through_every_process_it_has() {
-    let peace = peace().await;
+    let (peace, moved) = tokio::join!(peace(), live_on_the_move(Misfortune::None));
+    let moved = moved.unwrap();
     assert_eq!(peace.trace.containers_on_host, 0);
+    assert_eq!(moved.trace.containers_on_host, 0);
     for resource_type in [
         ResourceType::Container,
         ResourceType::Host,
@@ -66,11 +76,10 @@ async fn a_life_takes_every_lifecycle_through_every_process_it_has() {
     ] {
         let lived = &peace.trace.processes[&resource_type];
         for definition in lifecycle::of(resource_type).processes {
-            // Whoever watches over hosts asks for these, and takes them back as soon as it sees that the
-            // agent is connected: that is no part of a life that is the same each time.
-            if SEEN.contains(&definition.request) {
-                continue;
-            }
+            let lived = match MOVING.contains(&definition.request) {
+                true => &moved.trace.processes[&resource_type],
+                false => lived,
+            };
             let is_lived = lived.iter().any(|(request, phase, steps)| {
                 *request == definition.request && *phase == Phase::Done && steps == definition.steps
             });
@@ -81,6 +90,34 @@ async fn a_life_takes_every_lifecycle_through_every_process_it_has() {
             );
         }
     }
+}
+
+/// The writes of a life on the move that are in no other.
+fn moves(life: &Life) -> impl Iterator<Item = Site> {
+    let sites = life.sites.iter().copied();
+    sites.filter(|site| MOVING.contains(&site.request))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_is_moved_all_the_same_whatever_write_the_server_dies_before() {
+    let peace = live_on_the_move(Misfortune::None).await.unwrap();
+    assert!(moves(&peace).count() >= 10, "{:?}", peace.sites);
+    let deaths = moves(&peace).map(Misfortune::DeathBefore);
+    compare_lives(&peace, deaths, PATIENT_AT_ONCE, live_on_the_move).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_is_moved_all_the_same_whatever_write_the_server_dies_after() {
+    let peace = live_on_the_move(Misfortune::None).await.unwrap();
+    let deaths = moves(&peace).map(Misfortune::DeathAfter);
+    compare_lives(&peace, deaths, PATIENT_AT_ONCE, live_on_the_move).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_is_moved_all_the_same_whatever_action_fails_once() {
+    let peace = live_on_the_move(Misfortune::None).await.unwrap();
+    let failures = (0..peace.actions).map(Misfortune::Failure);
+    compare_lives(&peace, failures, PATIENT_AT_ONCE, live_on_the_move).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,7 @@ mod seen;
 mod streams;
 mod volumes;
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ use super::{HostPaths, Progress, Runtime, RuntimeError, RuntimeEvent, missing};
 use crate::backoff::Backoff;
 use crate::health::probe;
 use crate::machine;
+use crate::usage::{self, Disk};
 
 /// Where the engine is if nothing else is said.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -64,6 +66,8 @@ struct Engine {
     agent: RwLock<Option<ResourceId>>,
     paths: RwLock<HostPaths>,
     bridges: Bridges,
+    /// Where it said last that it keeps its data.
+    storage: RwLock<Option<PathBuf>>,
 }
 
 impl DockerRuntime {
@@ -88,6 +92,7 @@ impl DockerRuntime {
                 agent: RwLock::new(None),
                 paths: RwLock::default(),
                 bridges: Bridges::default(),
+                storage: RwLock::new(None),
             }),
         })
     }
@@ -183,7 +188,16 @@ impl Runtime for DockerRuntime {
             .info()
             .await
             .map_err(|error| explain(&error))?;
-        Ok(with_info(machine::facts(), info))
+        let storage = info.docker_root_dir.as_ref().map(PathBuf::from);
+        let disk = usage::disk(storage.as_deref());
+        let known = self.engine.storage.write();
+        *known.unwrap_or_else(PoisonError::into_inner) = storage;
+        Ok(with_info(machine::facts(), info, disk))
+    }
+
+    fn storage(&self) -> Option<PathBuf> {
+        let known = self.engine.storage.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn pull(
@@ -342,7 +356,7 @@ impl Runtime for DockerRuntime {
     }
 }
 
-fn with_info(machine: HostFacts, info: SystemInfo) -> HostFacts {
+fn with_info(machine: HostFacts, info: SystemInfo, disk: Disk) -> HostFacts {
     let or =
         |told: Option<String>, own: String| told.filter(|told| !told.is_empty()).unwrap_or(own);
     let count = |told: Option<i64>| told.and_then(|count| u64::try_from(count).ok());
@@ -357,6 +371,8 @@ fn with_info(machine: HostFacts, info: SystemInfo) -> HostFacts {
         memory_mib: count(info.mem_total).map_or(machine.memory_mib, |bytes| bytes >> 20),
         runtime: "docker".to_owned(),
         runtime_version: info.server_version.unwrap_or_default(),
+        storage_driver: info.driver.unwrap_or_default(),
+        disk_mib: machine::whole_gib(disk.all),
         agent_version: machine.agent_version,
     }
 }

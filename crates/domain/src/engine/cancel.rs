@@ -6,6 +6,7 @@
 //! started or removed.
 //! Whoever runs the process finds at its next write that it is not theirs any more.
 
+use crate::lifecycle::ProcessDefinition;
 use crate::process::Process;
 use crate::resource::{Details, Version};
 use crate::write::Passed;
@@ -54,7 +55,10 @@ pub fn cancel(
     if returns {
         resource.state = resource.details.settled(process.origin);
     } else {
-        resource.state = State::Error;
+        let failed = process
+            .definition()
+            .map_or(State::Error, ProcessDefinition::failed);
+        resource.state = resource.details.settled(failed);
         resource
             .details
             .set_error(Some(format!("{} was {message}", process.request)));

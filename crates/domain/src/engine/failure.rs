@@ -1,7 +1,7 @@
 //! What follows a step that did not succeed: another try, the undoing of what was begun, or the end.
 
 use super::{Failure, Moment, Next, backoff, entry, policy_of, stay};
-use crate::lifecycle::Step;
+use crate::lifecycle::{ProcessDefinition, Step};
 use crate::process::Process;
 use crate::write::{Passed, ProcessWrite};
 use crate::{Phase, Resource, State};
@@ -66,7 +66,7 @@ pub(super) fn fail(
     give_up(process, resource, message, moment)
 }
 
-/// The end without success: the resource is in `error` and says why.
+/// The end without success: the resource says why, and is in `error` unless it works on all the same.
 pub(super) fn give_up(
     mut process: Process,
     resource: &Resource,
@@ -77,8 +77,11 @@ pub(super) fn give_up(
     process.message = Some(message.clone());
     process.waits_for = None;
     process.finished = Some(moment.now);
+    let state = process
+        .definition()
+        .map_or(State::Error, ProcessDefinition::failed);
     let mut failed = resource.clone();
-    failed.state = State::Error;
+    failed.state = failed.details.settled(state);
     failed.version += 1;
     failed.updated = moment.now;
     failed.details.set_error(Some(message));

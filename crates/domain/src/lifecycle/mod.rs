@@ -173,6 +173,15 @@ pub fn of(resource_type: ResourceType) -> &'static Lifecycle {
 }
 
 impl ProcessDefinition {
+    /// The state in which a failure leaves the resource. What is only given something else to work with works
+    /// on with what it has.
+    pub fn failed(&self) -> State {
+        match self.request {
+            Request::Rotate => self.done,
+            _ => State::Error,
+        }
+    }
+
     /// What undoes the process if it is atomic: the undoing of each of its steps, last first.
     pub fn undo_steps(&self) -> impl Iterator<Item = Step> {
         let backwards = self.steps.iter().rev().filter(|_| self.is_atomic);

@@ -84,6 +84,8 @@ names! {
         Attach = "attach",
         /// Leave it, now that nobody uses it.
         Detach = "detach",
+        /// Give it another credential.
+        Rotate = "rotate",
     }
 }
 
@@ -108,6 +110,8 @@ names! {
         TakeInventory = "take-inventory",
         /// Make sure that nothing lives on a host.
         RefuseWhileOccupied = "refuse-while-occupied",
+        /// Give an agent another credential.
+        RotateCredential = "rotate-credential",
         /// Revoke the credential of a host's agent.
         RetireAgent = "retire-agent",
         /// Stop what runs on a host that is given up.
@@ -143,6 +147,7 @@ impl Step {
             | Self::RemoveFromHost
             | Self::Release
             | Self::Greet
+            | Self::RotateCredential
             | Self::TakeInventory
             | Self::RefuseWhileOccupied
             | Self::RetireAgent

@@ -130,3 +130,16 @@ fn names_survive_their_text() {
         assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
     }
 }
+
+#[test]
+fn a_failure_leads_to_error_but_for_what_works_on_with_what_it_had() {
+    for lifecycle in LIFECYCLES {
+        for definition in lifecycle.processes {
+            let expected = match definition.request {
+                Request::Rotate => State::Active,
+                _ => State::Error,
+            };
+            assert_eq!(definition.failed(), expected, "{}", definition.request);
+        }
+    }
+}

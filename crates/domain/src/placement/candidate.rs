@@ -46,6 +46,8 @@ pub struct Candidate {
     pub reserved: Capacity,
     /// How many containers it has.
     pub containers: u32,
+    /// How many it may have; any number if absent.
+    pub maximum_containers: Option<u32>,
     /// The ports that these hold.
     pub ports: Vec<HeldPort>,
 }
@@ -67,6 +69,12 @@ impl Candidate {
         }
     }
 
+    /// Whether it has as many containers as it may.
+    pub(super) fn is_full(&self) -> bool {
+        self.maximum_containers
+            .is_some_and(|most| self.containers >= most)
+    }
+
     /// The share that would be taken of whatever would be the fullest, from 0 to 1.
     pub(super) fn fullness_with(&self, demand: &Demand) -> f64 {
         let share = |asked: i64, reserved: i64, capacity: i64| match capacity {
@@ -83,6 +91,8 @@ impl Candidate {
             self.reserved.memory_mib,
             self.capacity.memory_mib,
         );
-        cpu.max(memory)
+        let most = self.maximum_containers.map_or(0, i64::from);
+        let containers = share(1, i64::from(self.containers), most);
+        cpu.max(memory).max(containers)
     }
 }

@@ -134,6 +134,9 @@ impl<'a> Question<'a> {
         if let Some(clause) = self.required.iter().find(|clause| !clause.is_met(host)) {
             return Some(clause.constraint());
         }
+        if host.is_full() {
+            return Some(Constraint::Containers);
+        }
         if has_port_taken() {
             return Some(Constraint::Ports);
         }

@@ -18,6 +18,8 @@ pub enum Constraint {
     Near,
     /// The host has a container that the container is to be apart from.
     Apart,
+    /// The host has as many containers as it takes.
+    Containers,
     /// A port is taken.
     Ports,
     /// Too little CPU is left.
@@ -35,6 +37,7 @@ impl fmt::Display for Constraint {
             Self::Avoided => "have labels that it is to be apart from",
             Self::Near => "have none of the containers that it is to be near to",
             Self::Apart => "have a container that it is to be apart from",
+            Self::Containers => "have as many containers as they take",
             Self::Ports => "have a port taken that is asked for",
             Self::Cpu => "have too little CPU left",
             Self::Memory => "have too little memory left",

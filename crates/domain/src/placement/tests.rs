@@ -20,6 +20,7 @@ fn host(number: u128) -> Candidate {
         },
         reserved: Capacity::default(),
         containers: 0,
+        maximum_containers: None,
         ports: Vec::new(),
     }
 }
@@ -132,6 +133,27 @@ fn ties_are_broken_both_ways() {
         .map(|tie| pick(&Demand::default(), &hosts, tie).unwrap())
         .collect();
     assert_eq!(picks.len(), 2);
+}
+
+#[test]
+fn a_host_takes_no_more_containers_than_it_may_and_the_fuller_one_comes_later() {
+    let limited = |number, containers, most| Candidate {
+        containers,
+        maximum_containers: Some(most),
+        ..host(number)
+    };
+    let hosts = [limited(1, 3, 3), limited(2, 1, 4), limited(3, 1, 2)];
+    assert_eq!(pick(&Demand::default(), &hosts, 0).unwrap(), id(2));
+    let refusal = pick(&Demand::default(), &hosts[..1], 0).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "no host takes the container: of 1, 1 have as many containers as they take"
+    );
+    let nothing_more = pick(&Demand::default(), &[limited(4, 0, 0)], 0);
+    assert_eq!(
+        nothing_more.unwrap_err().failed,
+        [(Constraint::Containers, 1)].into()
+    );
 }
 
 #[test]

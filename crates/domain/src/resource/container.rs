@@ -174,6 +174,9 @@ pub struct ContainerStatus {
     /// The host on which it was and may still be, while it is brought up on another one.
     #[serde(default)]
     pub former_host_id: Option<ResourceId>,
+    /// Why it went on where it was when it was last to be brought up elsewhere; null if it did not.
+    #[serde(default)]
+    pub stays_because: Option<String>,
     /// Whether it does its work, as its agent found out; null if it is not looked at or does not run.
     #[serde(default)]
     pub health_state: Option<HealthState>,

@@ -32,7 +32,7 @@ pub use agent::{AgentSpec, AgentStatus};
 pub use api_key::{ApiKeySpec, ApiKeyStatus};
 pub use container::{ContainerSpec, ContainerStatus, Port, Protocol, ResourceLimits};
 pub use health_check::{HealthCheck, HealthState, HttpProbe, OnUnhealthy, Probe, TcpProbe};
-pub use host::{Capacity, HostFacts, HostSpec, HostStatus};
+pub use host::{AskedCapacity, Capacity, HostFacts, HostSpec, HostStatus, Room};
 pub use image::PullPolicy;
 pub use limits::{
     DESCRIPTION_LIMIT, labels_schema, metadata_schema, name_schema, reference_schema,

@@ -63,7 +63,8 @@ proptest! {
             prop_assert_eq!(&settled.details, &resource.details);
         }
         if !was_left_alone {
-            prop_assert_eq!(settled.state, State::Error);
+            let failed = process.definition().unwrap().failed();
+            prop_assert_eq!(settled.state, failed);
             prop_assert!(error(settled).unwrap().contains("<by a person>"));
         }
         // What is hidden as removed cannot be started.

@@ -232,10 +232,7 @@ pub(crate) fn details(resource_type: ResourceType, start: bool) -> Details {
             status: Box::new(ContainerStatus::default()),
         },
         ResourceType::Host => Details::Host {
-            spec: HostSpec {
-                agent_id: resource_id(4),
-                deactivated: false,
-            },
+            spec: HostSpec::of(resource_id(4)),
             status: Box::new(HostStatus::default()),
         },
         ResourceType::Agent => Details::Agent {

@@ -218,14 +218,14 @@ impl Model {
             }
         }
         self.phase = Phase::Failed;
-        Follows::new(Next::End, &[State::Error], says)
+        Follows::new(Next::End, &[self.definition.failed()], says)
     }
 
     /// It has come to the end of its way.
     fn end(&mut self) -> Follows {
         if let Some((_, first)) = &self.undoes {
             self.phase = Phase::Failed;
-            return Follows::new(Next::End, &[State::Error], first.clone());
+            return Follows::new(Next::End, &[self.definition.failed()], first.clone());
         }
         self.phase = Phase::Done;
         let done = self.definition.done;

@@ -7,6 +7,7 @@
 //! Whoever shows one is looked up each time, together with others who show theirs at that moment:
 //! nothing is remembered, so what is revoked is refused at once by every server.
 
+mod rotation;
 mod uses;
 
 use std::collections::{BTreeSet, HashMap};

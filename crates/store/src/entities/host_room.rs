@@ -12,6 +12,7 @@ pub struct Model {
     pub cpu_millis_taken: i64,
     pub memory_mib_taken: i64,
     pub containers: i32,
+    pub maximum_containers: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -169,7 +169,11 @@ impl Rooms {
         };
         let lacks = |asked: i64, all: i64, taken: i64| asked > 0 && asked > all - taken;
         let held = self.held.entry(host).or_default();
-        if lacks(amount.cpu_millis, room.cpu_millis, room.cpu_millis_taken)
+        let is_full = room
+            .maximum_containers
+            .is_some_and(|most| i64::from(room.containers) >= most);
+        if is_full
+            || lacks(amount.cpu_millis, room.cpu_millis, room.cpu_millis_taken)
             || lacks(amount.memory_mib, room.memory_mib, room.memory_mib_taken)
             || ports
                 .iter()

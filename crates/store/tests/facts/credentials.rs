@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::time::Duration;
 
-use drover_domain::Role;
-use drover_store::{CredentialKind, Issued, Presented, Store, StoreOptions, Verified, fresh};
+use drover_domain::{ResourceId, Role, Timestamp};
+use drover_store::{
+    Attached, CredentialKind, Issued, Mutated, Presented, Store, StoreOptions, Verified, fresh,
+};
 use futures::future::join_all;
+use uuid::Uuid;
 
 use crate::support::{NOW, World};
 
@@ -14,6 +18,10 @@ facts! {
     a_wrong_secret_is_refused,
     a_credential_is_good_for_its_kind_only,
     a_revoked_credential_is_refused_and_others_are_not,
+    an_exchange_that_is_ended_leaves_the_new_credential_alone,
+    an_exchange_that_nobody_ends_leaves_the_old_credential_as_it_was,
+    an_exchange_that_ends_late_leaves_what_was_given_since,
+    a_revoked_agent_has_no_credential_and_an_exchange_ends_in_nothing,
     no_secret_is_stored,
     epochs_grow_whoever_asks,
 }
@@ -94,6 +102,82 @@ async fn a_revoked_credential_is_refused_and_others_are_not(world: World) {
         let verified = is_known(&world.store, kind, text).await;
         assert_eq!(verified.is_some(), is_good);
     }
+}
+
+/// An agent with a credential.
+async fn an_agent(world: &World) -> (ResourceId, String) {
+    let agent = fresh::resource_id();
+    let kind = CredentialKind::Agent;
+    let issued = world.store.issue(kind, Some(agent), Role::Agent, NOW);
+    (agent, issued.await.unwrap().into_text())
+}
+
+/// The id and the text of another credential for an agent.
+async fn another(world: &World, agent: ResourceId, now: Timestamp) -> (Uuid, String) {
+    let issued = world.store.begin_rotation(agent, now).await.unwrap();
+    (issued.id(), issued.into_text())
+}
+
+async fn is_good(world: &World, text: &str, now: Timestamp) -> bool {
+    let presented = Presented::parse(CredentialKind::Agent, text).unwrap();
+    let verified = world.store.verify(CredentialKind::Agent, &presented, now);
+    verified.await.unwrap().is_some()
+}
+
+fn much_later() -> Timestamp {
+    NOW.after(Duration::from_secs(24 * 60 * 60))
+}
+
+async fn an_exchange_that_is_ended_leaves_the_new_credential_alone(world: World) {
+    let (agent, old) = an_agent(&world).await;
+    let (_, other) = an_agent(&world).await;
+    let (_, lost) = another(&world, agent, NOW).await;
+    let (id, new) = another(&world, agent, NOW).await;
+    for text in [&old, &lost, &new] {
+        assert!(is_good(&world, text, NOW).await, "both are valid meanwhile");
+    }
+    assert!(world.store.end_rotation(agent, id).await.unwrap());
+    assert!(!is_good(&world, &old, NOW).await);
+    assert!(!is_good(&world, &lost, NOW).await);
+    assert!(is_good(&world, &new, much_later()).await, "it ends no more");
+    assert!(is_good(&world, &other, NOW).await, "another agent's");
+    assert!(world.store.end_rotation(agent, id).await.unwrap(), "again");
+    assert!(is_good(&world, &new, much_later()).await);
+}
+
+async fn an_exchange_that_nobody_ends_leaves_the_old_credential_as_it_was(world: World) {
+    let (agent, old) = an_agent(&world).await;
+    let (id, new) = another(&world, agent, NOW).await;
+    assert!(is_good(&world, &new, NOW).await);
+    assert!(!is_good(&world, &new, much_later()).await);
+    assert!(is_good(&world, &old, much_later()).await);
+    // What has ended is not kept.
+    another(&world, agent, much_later()).await;
+    assert!(!world.store.end_rotation(agent, id).await.unwrap());
+    assert!(is_good(&world, &old, much_later()).await);
+}
+
+/// As by a server that slept while another one began anew.
+async fn an_exchange_that_ends_late_leaves_what_was_given_since(world: World) {
+    let (agent, old) = an_agent(&world).await;
+    let (earlier, first) = another(&world, agent, NOW).await;
+    let (_, second) = another(&world, agent, NOW).await;
+    assert!(world.store.end_rotation(agent, earlier).await.unwrap());
+    assert!(!is_good(&world, &old, NOW).await);
+    assert!(is_good(&world, &first, NOW).await);
+    assert!(is_good(&world, &second, NOW).await, "the agent may have it");
+}
+
+async fn a_revoked_agent_has_no_credential_and_an_exchange_ends_in_nothing(world: World) {
+    let (agent, old) = an_agent(&world).await;
+    let (id, new) = another(&world, agent, NOW).await;
+    let revoked = world.store.revoke_agent(agent, Attached::nothing());
+    assert_eq!(revoked.await.unwrap(), Mutated::Done);
+    assert!(!is_good(&world, &old, NOW).await);
+    assert!(!is_good(&world, &new, NOW).await);
+    assert!(!world.store.end_rotation(agent, id).await.unwrap());
+    let other = fresh::resource_id();
+    assert!(!world.store.end_rotation(other, id).await.unwrap());
 }
 
 async fn no_secret_is_stored(world: World) {

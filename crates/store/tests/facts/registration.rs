@@ -58,7 +58,7 @@ fn registering(token: &str, key: &str, now: Timestamp) -> Registering {
         agent_key: key.to_owned(),
         agent: intent(agent),
         host: intent(host),
-        capacity: capacity(2_000, 4_096),
+        room: capacity(2_000, 4_096).into(),
         now,
     }
 }

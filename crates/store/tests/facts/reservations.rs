@@ -1,10 +1,12 @@
 //! Reservations: what two race for has one winner, and what is given back is there again.
 
 use drover_domain::engine::{Changes, Outcome};
-use drover_domain::resource::{Capacity, Neighbours, Port, Protocol};
+use drover_domain::resource::{
+    AskedCapacity, Capacity, Details, HostFacts, Neighbours, Port, Protocol, Room,
+};
 use drover_domain::write::{ProcessWrite, ReservationChange, Written};
 use drover_domain::{Resource, ResourceId, Selector};
-use drover_store::{Claimed, Store, fresh};
+use drover_store::{Attached, Claimed, Mutated, Store, fresh};
 use futures::future::join_all;
 
 use crate::support::{NOW, World, capacity, container, host, next_write, port, to_create};
@@ -14,6 +16,10 @@ facts! {
     a_race_for_one_port_between_two_servers_has_one_winner,
     a_race_for_the_last_megabyte_in_one_batch_has_one_winner,
     a_race_for_the_last_megabyte_between_two_servers_has_one_winner,
+    a_race_for_the_last_place_in_one_batch_has_one_winner,
+    a_race_for_the_last_place_between_two_servers_has_one_winner,
+    what_is_asked_of_a_host_is_what_containers_may_take_of_it,
+    a_host_whose_room_is_forgotten_gets_none_by_being_changed,
     a_port_is_held_on_its_address_and_protocol,
     giving_back_gives_back_just_what_was_taken,
     taking_twice_is_taking_once,
@@ -33,7 +39,7 @@ const ROOM: Capacity = Capacity {
 async fn a_host_with_room(world: &World) -> Resource {
     let host = host("host");
     world.insert(&host).await;
-    world.store.set_capacity(host.id, ROOM).await.unwrap();
+    world.store.set_room(host.id, ROOM).await.unwrap();
     host
 }
 
@@ -112,6 +118,107 @@ async fn a_race_for_one_port_between_two_servers_has_one_winner(world: World) {
         assert_eq!(winners, 1);
         assert_eq!(taken(&world, host).await, (capacity(1, 1), 1));
     }
+}
+
+async fn a_host_for_two(world: &World) -> ResourceId {
+    let host = a_host_with_room(world).await.id;
+    let room = Room {
+        maximum_containers: Some(2),
+        ..Room::from(ROOM)
+    };
+    world.store.set_room(host, room).await.unwrap();
+    host
+}
+
+async fn a_race_for_the_last_place_in_one_batch_has_one_winner(world: World) {
+    let host = a_host_for_two(&world).await;
+    let first = world.claimed("first", 5).await;
+    let placed = world.store.commit(take(&first, host, capacity(0, 0), &[]));
+    assert_eq!(placed.await.unwrap(), Written::Committed);
+    let winners = race(&world, &[&world.store], host, capacity(0, 0), &[]).await;
+    assert_eq!(winners, 1);
+    assert_eq!(taken(&world, host).await, (capacity(0, 0), 2));
+    // Who has a place keeps it, and gives it to the next one.
+    let again = world.store.commit(take(&first, host, capacity(0, 0), &[]));
+    assert_eq!(again.await.unwrap(), Written::Committed);
+    let back = world.store.commit(with(&first, ReservationChange::Release));
+    assert_eq!(back.await.unwrap(), Written::Committed);
+    let next = world.claimed("next", 5).await;
+    let placed = world.store.commit(take(&next, host, capacity(0, 0), &[]));
+    assert_eq!(placed.await.unwrap(), Written::Committed);
+}
+
+async fn a_race_for_the_last_place_between_two_servers_has_one_winner(world: World) {
+    let other = world.second_server().await;
+    for _ in 0..5 {
+        let host = a_host_for_two(&world).await;
+        let stores = [&world.store, &other];
+        let winners = race(&world, &stores, host, capacity(1, 1), &[]).await;
+        assert_eq!(winners, 2);
+        assert_eq!(taken(&world, host).await, (capacity(2, 2), 2));
+    }
+}
+
+/// With its facts, and asked to give less memory to one container.
+fn limited(mut host: Resource) -> Resource {
+    if let Details::Host { spec, status } = &mut host.details {
+        status.facts = HostFacts {
+            cpus: 4,
+            memory_mib: 1_000,
+            ..HostFacts::default()
+        };
+        spec.capacity = AskedCapacity {
+            cpu_millis: None,
+            memory_mib: Some(100),
+        };
+        spec.maximum_containers = Some(1);
+    }
+    host.version += 1;
+    host
+}
+
+async fn what_is_asked_of_a_host_is_what_containers_may_take_of_it(world: World) {
+    let host = a_host_with_room(&world).await;
+    let asked = limited(host.clone());
+    let rewritten = world
+        .store
+        .rewrite(&asked, host.version, Attached::nothing());
+    assert_eq!(rewritten.await.unwrap(), Mutated::Done);
+    let rooms = world.store.rooms([host.id]).await.unwrap();
+    assert_eq!(rooms[&host.id].0, capacity(4_000, 100));
+    let candidates = world.store.candidates().await.unwrap();
+    let candidate = candidates.iter().find(|one| one.id == host.id).unwrap();
+    assert_eq!(candidate.maximum_containers, Some(1));
+    let winners = race(&world, &[&world.store], host.id, capacity(0, 1), &[]).await;
+    assert_eq!(winners, 1);
+    // And as it was found again, for any number.
+    let mut free = host.clone();
+    free.version = asked.version + 1;
+    if let (Details::Host { status, .. }, Details::Host { status: known, .. }) =
+        (&mut free.details, &asked.details)
+    {
+        status.facts = known.facts.clone();
+    }
+    let rewritten = world
+        .store
+        .rewrite(&free, asked.version, Attached::nothing());
+    assert_eq!(rewritten.await.unwrap(), Mutated::Done);
+    let candidates = world.store.candidates().await.unwrap();
+    let candidate = candidates.iter().find(|one| one.id == host.id).unwrap();
+    assert_eq!(candidate.capacity, ROOM);
+    assert_eq!(candidate.maximum_containers, None);
+    assert_eq!(candidate.containers, 1, "what is taken stays");
+}
+
+async fn a_host_whose_room_is_forgotten_gets_none_by_being_changed(world: World) {
+    let host = a_host_with_room(&world).await;
+    world.store.forget_room(host.id).await.unwrap();
+    let asked = limited(host.clone());
+    let rewritten = world
+        .store
+        .rewrite(&asked, host.version, Attached::nothing());
+    assert_eq!(rewritten.await.unwrap(), Mutated::Done);
+    assert!(world.store.rooms([host.id]).await.unwrap().is_empty());
 }
 
 async fn a_race_for_the_last_megabyte_in_one_batch_has_one_winner(world: World) {

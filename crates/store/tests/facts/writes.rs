@@ -26,7 +26,7 @@ facts! {
 async fn full_write(world: &World, host: ResourceId) -> (Claimed, ProcessWrite) {
     world
         .store
-        .set_capacity(host, capacity(1_000, 1_000))
+        .set_room(host, capacity(1_000, 1_000))
         .await
         .unwrap();
     let mut resource = container("full");
@@ -90,13 +90,13 @@ async fn a_write_that_finds_no_room_changes_nothing(world: World) {
     let (_, write) = full_write(&world, host).await;
     world
         .store
-        .set_capacity(host, capacity(1_000, 99))
+        .set_room(host, capacity(1_000, 99))
         .await
         .unwrap();
     assert_refused(&world, write.clone(), Written::NoRoom).await;
     world
         .store
-        .set_capacity(host, capacity(1_000, 100))
+        .set_room(host, capacity(1_000, 100))
         .await
         .unwrap();
     world.commit(write).await;
@@ -123,9 +123,9 @@ async fn a_write_of_a_process_that_rests_or_is_over_changes_nothing(world: World
 /// Processes of which each fifth goes wrong in a way of its own.
 async fn prepare(world: &World, intents: &[Intent], full: ResourceId, free: ResourceId) {
     let store = &world.store;
-    store.set_capacity(full, capacity(10, 10)).await.unwrap();
+    store.set_room(full, capacity(10, 10)).await.unwrap();
     store
-        .set_capacity(free, capacity(100_000, 100_000))
+        .set_room(free, capacity(100_000, 100_000))
         .await
         .unwrap();
     for intent in intents {

@@ -1,3 +1,4 @@
 //! The steps of agents.
 
 pub(crate) mod greet;
+pub(crate) mod rotate_credential;

@@ -1,13 +1,17 @@
 //! The host on which a container was before it was placed elsewhere.
 //!
 //! Whoever starts it where it lives now, or takes it away, ends it there first. A host that was given up
-//! is not waited for: what it still has is taken away before it is taken back.
+//! is not waited for: what it still has is taken away before it is taken back. One that cannot be made where
+//! it was placed goes back to where it was, and runs there still.
 
 use std::time::Duration;
 
-use drover_domain::engine::Outcome;
+use drover_domain::engine::{Changes, Outcome};
+use drover_domain::lifecycle::Request;
+use drover_domain::placement::Demand;
 use drover_domain::resource::Details;
-use drover_domain::{Resource, ResourceType, State};
+use drover_domain::write::ReservationChange;
+use drover_domain::{Resource, ResourceId, ResourceType, State};
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 use drover_proto::v1::{RemoveContainer, StopContainer};
@@ -24,11 +28,7 @@ pub(super) async fn leave(context: Context<'_>) -> Result<Option<Outcome>, StepE
     let Some(former) = former.filter(|former| Some(*former) != context.resource.host) else {
         return Ok(None);
     };
-    let store = &context.surroundings.store;
-    let host = store.resource(ResourceType::Host, former).await?;
-    let is_given_up = host.is_none_or(|host| {
-        host.removed.is_some() || matches!(host.state, State::Disconnecting | State::Disconnected)
-    });
+    let is_given_up = is_given_up(context, former).await?;
     let grace_millis = u32::try_from(GRACE.as_millis()).unwrap_or(u32::MAX);
     let stop = Action::StopContainer(StopContainer { grace_millis });
     let remove = Action::RemoveContainer(RemoveContainer {});
@@ -43,6 +43,53 @@ pub(super) async fn leave(context: Context<'_>) -> Result<Option<Outcome>, StepE
         }
     }
     Ok(None)
+}
+
+async fn is_given_up(context: Context<'_>, host: ResourceId) -> Result<bool, StepError> {
+    let store = &context.surroundings.store;
+    let host = store.resource(ResourceType::Host, host).await?;
+    Ok(host.is_none_or(|host| {
+        host.removed.is_some() || matches!(host.state, State::Disconnecting | State::Disconnected)
+    }))
+}
+
+/// The step as one that leaves a container where it was, with its place there and the reason; none if it
+/// was nowhere, or where nobody can look. What may have been made of it elsewhere is taken away once that host
+/// tells of it.
+pub(super) async fn return_there(
+    context: Context<'_>,
+    reason: &str,
+) -> Result<Option<Outcome>, StepError> {
+    let Some((spec, status)) = super::parts(context.resource) else {
+        return Ok(None);
+    };
+    let former = status.former_host_id;
+    let former = former.filter(|_| context.process.request == Request::Replace);
+    let Some(former) = former else {
+        return Ok(None);
+    };
+    if is_given_up(context, former).await? {
+        return Ok(None);
+    }
+    let container = context.resource;
+    tracing::warn!(container = %container.id, host = %former, reason, "it goes on where it was");
+    let demand = Demand::of(spec, &container.name, &container.labels);
+    let mut details = container.details.clone();
+    if let Details::Container { status, .. } = &mut details {
+        status.former_host_id = None;
+        status.stays_because = Some(reason.to_owned());
+    }
+    Ok(Some(Outcome::Done(Box::new(Changes {
+        details: Some(details),
+        host: Some(Some(former)),
+        // It stood beside whoever is there before.
+        reservation: Some(ReservationChange::Take {
+            host: former,
+            amount: demand.amount,
+            ports: demand.ports,
+            apart: Vec::new(),
+        }),
+    }))))
 }
 
 /// The container, as one that is nowhere else.

@@ -59,6 +59,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     let mut details = context.resource.details.clone();
     if let Details::Container { status, .. } = &mut details {
         status.former_host_id = former;
+        status.stays_because = None;
         status.runtime_id = None;
         status.bound_ports.clear();
         status.address = None;

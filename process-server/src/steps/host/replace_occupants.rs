@@ -1,8 +1,8 @@
 //! Bring up elsewhere what a host runs that is lost or evacuated, where the policy of the container allows.
 //!
-//! Each container is replaced by a process of its own, a child of the host's: many at a time for a host that
-//! is lost, one after the other for one that is evacuated. What is not replaced stays, and an evacuated host
-//! says so. Only what runs is replaced: what is stopped stays until somebody starts it, or takes it away.
+//! Each container is replaced by a process of its own, a child of the host's: one after the other for a host
+//! that is evacuated, many at a time for one that is lost, and as many more whenever it is looked again: whoever
+//! waits for room holds up nobody. What is not replaced stays, and an evacuated host says so. Only what runs is replaced: what is stopped stays until somebody starts it, or takes it away.
 //!
 //! Cost: the containers of the host are read once for each portion.
 
@@ -12,7 +12,7 @@ use drover_domain::placement::Demand;
 use drover_domain::resource::{ContainerSpec, Details, OnHostLoss};
 use drover_domain::write::{Asked, Intent};
 use drover_domain::{Resource, ResourceType, State};
-use drover_store::ResourceFilter;
+use drover_store::{ProcessFilter, ResourceFilter};
 
 use crate::steps::{Context, StepError};
 
@@ -81,7 +81,7 @@ async fn reason_to_stay(
     container: &Resource,
     is_evacuated: bool,
 ) -> Result<Option<String>, StepError> {
-    let Details::Container { spec, .. } = &container.details else {
+    let Details::Container { spec, status } = &container.details else {
         return Ok(Some("it is no container".to_owned()));
     };
     let is_at_work = matches!(
@@ -97,11 +97,30 @@ async fn reason_to_stay(
     if !is_evacuated {
         return Ok(None);
     }
+    if let Some(reason) = &status.stays_because
+        && was_tried(context, container).await?
+    {
+        return Ok(Some(format!("it could not be made elsewhere: {reason}")));
+    }
     // Nothing that runs is touched before there is room for it elsewhere.
     let demand = Demand::of(spec, &container.name, &container.labels);
     let placing = context.surroundings.hosts.place(container.project, &demand);
     let refused = placing.await?.err();
     Ok(refused.map(|refusal| refusal.to_string()))
+}
+
+/// Whether this evacuation has tried already to bring a container up elsewhere.
+async fn was_tried(context: Context<'_>, container: &Resource) -> Result<bool, StepError> {
+    let filter = ProcessFilter {
+        resource: Some(container.id),
+        project: None,
+        parent: Some(context.process.id),
+        phases: Vec::new(),
+        after: None,
+        limit: 1,
+    };
+    let children = context.surroundings.store.processes(&filter).await?;
+    Ok(!children.is_empty())
 }
 
 fn policy(spec: &ContainerSpec) -> Option<&'static str> {

@@ -17,13 +17,10 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     match context.surroundings.agents.send(order, action).await? {
         Answer::Inventory(inventory) => {
             let facts: HostFacts = inventory.facts.ok_or(Malformed::Missing("facts"))?.into();
-            context
-                .surroundings
-                .store
-                .set_capacity(host, facts.capacity())
-                .await?;
             let mut details = context.resource.details.clone();
-            if let Details::Host { status, .. } = &mut details {
+            if let Details::Host { spec, status } = &mut details {
+                let room = spec.room(&facts);
+                context.surroundings.store.set_room(host, room).await?;
                 status.facts = facts;
             }
             Ok(Outcome::Done(Box::new(Changes {

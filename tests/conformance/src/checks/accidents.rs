@@ -1,13 +1,15 @@
 //! Connections that break, servers that fall silent, credentials that are void, and a loss of power.
 
-use drover_proto::v1::Inventory;
+use drover_proto::v1::command::Action;
+use drover_proto::v1::failure::Code;
+use drover_proto::v1::{Inventory, RotateCredential, reply};
 use uuid::Uuid;
 
-use super::{RETURN, Trial};
+use super::{FENCE, RETURN, Trial};
 use crate::Form;
-use crate::connection::Connection;
+use crate::connection::{Connection, command};
 use crate::facts::Verdict;
-use crate::server::Order;
+use crate::server::{AGENT, Order};
 
 pub(super) async fn run(trial: &mut Trial<'_>) {
     let id = Uuid::now_v7();
@@ -19,6 +21,11 @@ pub(super) async fn run(trial: &mut Trial<'_>) {
         let verdict = leaves_a_lost_session(trial).await;
         trial.note("it connects again when its session is refused", verdict);
     }
+    let verdict = takes_another_credential(trial).await;
+    trial.note(
+        "it takes another credential, or says that it cannot",
+        verdict,
+    );
     let verdict = registers_again(trial).await;
     trial.note(
         "it registers again as the same agent when its credential is void",
@@ -74,6 +81,30 @@ async fn leaves_the_silent(trial: &mut Trial<'_>) -> Verdict {
 
 async fn leaves_a_lost_session(trial: &mut Trial<'_>) -> Verdict {
     comes_anew(trial, Order::RefusePosts).await
+}
+
+async fn takes_another_credential(trial: &mut Trial<'_>) -> Verdict {
+    let before = registrations(trial);
+    let credential = format!("dra_{}_exchanged", Uuid::now_v7().simple());
+    let action = Action::RotateCredential(RotateCredential {
+        credential: credential.clone(),
+    });
+    let mut rotate = command(AGENT, FENCE, Some(action));
+    if let Some(resource) = &mut rotate.resource {
+        resource.r#type = "agent".to_owned();
+    }
+    let (connection, tally) = trial.talk()?;
+    match connection.ask(&rotate, tally).await? {
+        reply::Result::CredentialKept(_) => {}
+        reply::Result::Failure(failure) if failure.code() == Code::Unsupported => return Ok(()),
+        other => return Err(format!("the reply was {other:?}")),
+    }
+    trial.server.accept_only(&credential);
+    trial.reconnect().await?;
+    match registrations(trial) == before {
+        true => Ok(()),
+        false => Err("it has registered again instead of showing it".to_owned()),
+    }
 }
 
 async fn registers_again(trial: &mut Trial<'_>) -> Verdict {

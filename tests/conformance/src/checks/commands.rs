@@ -6,7 +6,7 @@ use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
 use drover_proto::v1::seen_container::State;
 use drover_proto::v1::{
-    Command, InspectContainer, Ping, SeenContainer, StopContainer, TakeInventory, reply,
+    Command, InspectContainer, Ping, SeenContainer, StopContainer, TakeInventory, TakeStats, reply,
 };
 use uuid::Uuid;
 
@@ -35,6 +35,11 @@ pub(super) async fn run(trial: &mut Trial<'_>) {
     trial.note("an older fence is refused even of a repeat", verdict);
     let verdict = does_not_know(trial).await;
     trial.note("an unknown command is answered as unsupported", verdict);
+    let verdict = tells_stats(trial).await;
+    trial.note(
+        "how busy the host is is told, or said to be unsupported",
+        verdict,
+    );
     let verdict = takes_inventory(trial).await;
     trial.note(
         "an inventory that is asked for names what there is",
@@ -202,6 +207,20 @@ async fn does_not_know(trial: &mut Trial<'_>) -> Verdict {
     let unknown = command(Uuid::now_v7(), FENCE, None);
     connection.fails(&unknown, Code::Unsupported, tally).await?;
     Ok(())
+}
+
+async fn tells_stats(trial: &mut Trial<'_>) -> Verdict {
+    // Its fence means nothing: it is the host that is asked about.
+    let mut take = command(Uuid::now_v7(), 0, Some(Action::TakeStats(TakeStats {})));
+    if let Some(resource) = &mut take.resource {
+        resource.r#type = "host".to_owned();
+    }
+    let (connection, tally) = trial.talk()?;
+    match connection.ask(&take, tally).await? {
+        reply::Result::HostStats(_) => Ok(()),
+        reply::Result::Failure(failure) if failure.code() == Code::Unsupported => Ok(()),
+        other => Err(format!("the reply was {other:?}")),
+    }
 }
 
 async fn takes_inventory(trial: &mut Trial<'_>) -> Verdict {

@@ -13,6 +13,7 @@ pub mod by_hand;
 pub mod command_line;
 pub mod conditional_requests;
 pub mod failures;
+pub mod host_operations;
 pub mod hosts;
 pub mod idempotency;
 pub mod images;

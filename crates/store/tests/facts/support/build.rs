@@ -44,10 +44,7 @@ pub(crate) fn container(name: &str) -> Resource {
 
 /// A host that is active.
 pub(crate) fn host(name: &str) -> Resource {
-    let spec = HostSpec {
-        agent_id: fresh::resource_id(),
-        deactivated: false,
-    };
+    let spec = HostSpec::of(fresh::resource_id());
     resource(
         name,
         State::Active,
