@@ -151,6 +151,7 @@ fn shape(process_servers: usize) -> Shape {
         agents: 0,
         process_flags: Vec::new(),
         postgres_settings: POSTGRES.map(str::to_owned).to_vec(),
+        ..Shape::default()
     }
 }
 

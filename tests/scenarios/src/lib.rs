@@ -16,6 +16,8 @@
 //!                  until <-------'
 //!   registry: one image, for Docker to fetch
 //!   docker: the engine of this machine, cleared of a test's containers by their label
+//!   engine: one of a test's own, to be killed
+//!   network, detour: ways that are cut, or slow
 //!
 //!   installation: Drover itself, embedded or as a cluster, made of all these
 //!   scenarios ---> facts: what is claimed of an installation, the same for both wirings
@@ -24,12 +26,15 @@
 //! A test fails with a panic (`unwrap`, `assert`), not with an `Err` that it returns: only a
 //! panic lets the guards print the end of their logs.
 
+pub mod detour;
 pub mod docker;
+pub mod engine;
 pub mod etcd;
 pub mod facts;
 pub mod http;
 pub mod installation;
 pub mod nats;
+pub mod network;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -52,6 +52,12 @@ impl Nats {
         format!("nats://{}", self.port.address())
     }
 
+    /// The address that clients connect to, as `127.0.0.1:20123`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.port.address()
+    }
+
     /// Where it tells of itself, as in `/varz`.
     #[must_use]
     pub fn monitor_url(&self) -> String {

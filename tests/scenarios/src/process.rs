@@ -16,7 +16,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-pub use crate::program::{Program, output};
+pub use crate::program::{Program, find, output};
 use crate::until::until;
 
 const TAIL_LINES: usize = 60;

@@ -15,9 +15,10 @@ use std::sync::{LazyLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::unistd::User;
 
+use crate::network::Network;
 use crate::process::Process;
 
 /// What to run: a program, its arguments and environment, and the user it runs as.
@@ -29,6 +30,7 @@ pub struct Program {
     environment: Vec<(String, String)>,
     removed_environment: Vec<String>,
     user: Option<User>,
+    network: Option<String>,
 }
 
 impl Program {
@@ -41,6 +43,7 @@ impl Program {
             environment: Vec::new(),
             removed_environment: Vec::new(),
             user: None,
+            network: None,
         }
     }
 
@@ -82,6 +85,23 @@ impl Program {
         self
     }
 
+    /// Runs the program in a network of its own.
+    #[must_use]
+    pub fn within(mut self, network: &Network) -> Self {
+        self.network = Some(network.name());
+        self
+    }
+
+    /// What leads to the program: the way into its network, if it has one.
+    fn way(&self) -> Result<Vec<String>> {
+        let Some(network) = &self.network else {
+            return Ok(Vec::new());
+        };
+        let ip = find("ip")?.display().to_string();
+        let way = [ip.as_str(), "netns", "exec", network.as_str()];
+        Ok(way.map(str::to_owned).to_vec())
+    }
+
     /// The arguments of `setpriv` that make it the program's user.
     fn identity(&self) -> Vec<String> {
         // By number: a user's group need not have the user's name (`nobody` is in `nogroup`).
@@ -117,7 +137,8 @@ impl Program {
             .context("sharing the log between stdout and stderr")?;
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]).args(self.identity());
-        command.arg("--").arg(&self.path).args(&self.arguments);
+        command.arg("--").args(self.way()?);
+        command.arg(&self.path).args(&self.arguments);
         for name in &self.removed_environment {
             command.env_remove(name);
         }
@@ -173,6 +194,18 @@ pub async fn output(program: Program, within: Duration) -> Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&ended.stdout).trim_end().to_owned())
+}
+
+/// A program of Debian's, which may stand where an ordinary user does not look.
+///
+/// # Errors
+/// When it is not installed.
+pub fn find(name: &str) -> Result<PathBuf> {
+    let folders = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+    let mut found = folders.iter().map(|folder| Path::new(folder).join(name));
+    let found = found.find(|path| path.is_file());
+    ensure!(found.is_some(), "there is no {name} on this machine");
+    found.context("it was there a moment ago")
 }
 
 type Order = (Command, mpsc::Sender<io::Result<Child>>);

@@ -8,9 +8,11 @@ use serde_json::json;
 
 use super::drover::Ground;
 use super::{Drover, Runtime, Shape, executables};
+use crate::detour::Detour;
 use crate::etcd::Etcd;
 use crate::http;
 use crate::nats::Nats;
+use crate::network::Network;
 use crate::ports::Port;
 use crate::postgres::Postgres;
 use crate::process::{Process, Program, output};
@@ -37,6 +39,9 @@ pub struct Cluster {
     pub nats: Nats,
     /// The lock service.
     pub etcd: Etcd,
+    /// How the agent servers reach the bus, if not straight away.
+    pub detour: Option<Detour>,
+    agent_ports: Vec<u16>,
     health: Vec<Port>,
     _ports: Vec<Port>,
 }
@@ -76,10 +81,17 @@ impl Cluster {
         let data_dir = logs.join("data");
         migrate(&postgres, &data_dir).await?;
 
+        let detour = match shape.has_detour {
+            true => Some(Detour::to(nats.address()).await?),
+            false => None,
+        };
         let plan = Plan {
             logs: &logs,
             database: postgres.url(),
             bus: nats.url(),
+            agents_bus: detour
+                .as_ref()
+                .map_or_else(|| nats.url(), |way| format!("nats://{}", way.address())),
             locks: etcd.url(),
         };
         let (api_ports, agent_ports) = (reserve(shape.api_servers)?, reserve(shape.agent_servers)?);
@@ -102,12 +114,13 @@ impl Cluster {
             processes.push(serve("process", index, flags)?);
         }
         for (index, port) in agent_ports.iter().enumerate() {
-            agents.push(serve(
-                "agent",
-                index,
-                flag("--agent-listen", port.address()),
-            )?);
+            let address = match shape.is_open_to_networks {
+                true => format!("0.0.0.0:{}", port.number()),
+                false => port.address(),
+            };
+            agents.push(serve("agent", index, flag("--agent-listen", address))?);
         }
+        let agent_numbers = agent_ports.iter().map(Port::number).collect();
         let drover = Drover::new(
             ground,
             api_ports.iter().map(Port::url).collect(),
@@ -124,6 +137,8 @@ impl Cluster {
             postgres,
             nats,
             etcd,
+            detour,
+            agent_ports: agent_numbers,
             health,
             _ports: api_ports.into_iter().chain(agent_ports).collect(),
         };
@@ -202,6 +217,33 @@ impl Cluster {
             .start(folder)
     }
 
+    /// Starts an agent in a network of its own, with a simulated runtime, and waits until its host is
+    /// active. Its process is the last of `agents`; the host has this name.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_agent_within(&mut self, network: &Network, name: &str) -> Result<()> {
+        let asked = json!({ "name": name, "maximumUses": 1 });
+        let api = &self.drover.api;
+        let reply = api.post("/v1/registrationTokens", &asked).await?;
+        let token = reply.expect(201)?["token"].as_str().map(str::to_owned);
+        let token = token.context("a new registration token is shown")?;
+        let outside = network.outside();
+        let servers = self.agent_ports.iter();
+        let servers = servers.map(|port| format!("http://{outside}:{port}"));
+        let servers = servers.collect::<Vec<_>>().join(",");
+        let folder = self.drover.folder();
+        let agent = executables::program("drover-agent", name)?
+            .within(network)
+            .arguments(["--server", &servers, "--allow-plain-http"])
+            .arguments(["--registration-token", &token, "--host-name", name])
+            .arguments(["--runtime", Runtime::Simulated.as_str()])
+            .arguments(["--data-dir", &folder.join(name).display().to_string()])
+            .start(folder)?;
+        self.agents.push(agent);
+        self.wait_until_hosts_are_active().await
+    }
+
     /// Waits until each host is active.
     ///
     /// # Errors
@@ -229,15 +271,21 @@ struct Plan<'a> {
     logs: &'a Path,
     database: String,
     bus: String,
+    /// The bus as agent servers reach it.
+    agents_bus: String,
     locks: String,
 }
 
 impl Plan<'_> {
     fn serve(&self, role: &str, index: usize, health: &Port) -> Result<Program> {
         let program = executables::program("droverd", format!("{role}-{index}"))?;
+        let bus = match role {
+            "agent" => &self.agents_bus,
+            _ => &self.bus,
+        };
         Ok(program
             .arguments(["serve", "--role", role])
-            .arguments(["--database-url", &self.database, "--nats-url", &self.bus])
+            .arguments(["--database-url", &self.database, "--nats-url", bus])
             .arguments(["--health-listen", &health.address()]))
     }
 }

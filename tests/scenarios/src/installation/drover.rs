@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::{Api, Runtime, executables};
 use crate::docker::{Engine, HELLO, Sweeper};
+use crate::engine::OwnEngine;
 use crate::process::{Program, output};
 use crate::until::until;
 
@@ -27,6 +28,8 @@ pub struct Drover {
     pub key_file: PathBuf,
     pub(super) engine: Option<Engine>,
     label: (String, String),
+    /// A variable that each container has.
+    marker: Option<(String, String)>,
     // Dropped last: whoever writes there is gone by then.
     _sweeper: Option<Sweeper>,
     folder: TempDir,
@@ -45,10 +48,12 @@ impl Drover {
             folder,
             engine,
             label,
+            marker,
         } = ground;
         let key = std::fs::read_to_string(&key_file).context("reading the operator's key")?;
         let sweeper = engine
             .as_ref()
+            .filter(|_| marker.is_none())
             .map(|engine| engine.sweeper(&label.0, &label.1));
         Ok(Self {
             api: Api::new(servers, key.trim())?,
@@ -57,6 +62,7 @@ impl Drover {
             key_file,
             engine,
             label,
+            marker,
             _sweeper: sweeper,
             folder,
         })
@@ -83,6 +89,9 @@ impl Drover {
             spec.extend(fields);
         }
         spec["labels"][&self.label.0] = json!(self.label.1);
+        if let Some((name, value)) = &self.marker {
+            spec["environment"][name] = json!(value);
+        }
         spec
     }
 
@@ -267,6 +276,7 @@ pub(super) struct Ground {
     pub(super) folder: TempDir,
     engine: Option<Engine>,
     label: (String, String),
+    marker: Option<(String, String)>,
 }
 
 impl Ground {
@@ -278,6 +288,18 @@ impl Ground {
                 Runtime::Simulated => None,
             },
             label: Engine::own_label()?,
+            marker: None,
+        })
+    }
+
+    /// The same over an engine of the test's own, which sweeps up by itself.
+    pub(super) fn over(engine: &OwnEngine) -> Result<Self> {
+        let (name, value) = engine.marker();
+        Ok(Self {
+            folder: tempfile::Builder::new().prefix("drover-").tempdir()?,
+            engine: Some(engine.client()?),
+            label: Engine::own_label()?,
+            marker: Some((name.to_owned(), value)),
         })
     }
 }

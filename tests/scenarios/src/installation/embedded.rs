@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::drover::Ground;
 use super::{Drover, Runtime, executables};
+use crate::engine::OwnEngine;
 use crate::ports::Port;
 use crate::process::Process;
 use crate::until::until;
@@ -31,7 +32,20 @@ impl Embedded {
     /// # Errors
     /// When it does not come up.
     pub async fn start(runtime: Runtime) -> Result<Self> {
-        let ground = Ground::prepare(runtime).await?;
+        Self::start_on(Ground::prepare(runtime).await?, runtime, &[]).await
+    }
+
+    /// The same, with containers on an engine of the test's own.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_over(engine: &OwnEngine) -> Result<Self> {
+        let ground = Ground::over(engine)?;
+        let flags = ["--docker-host", &engine.address()];
+        Self::start_on(ground, Runtime::Docker, &flags).await
+    }
+
+    async fn start_on(ground: Ground, runtime: Runtime, flags: &[&str]) -> Result<Self> {
         let data_dir = ground.folder.path().join("data");
         let ports = [Port::reserve()?, Port::reserve()?, Port::reserve()?];
         let mut droverd = executables::program("droverd", "droverd")?
@@ -40,6 +54,7 @@ impl Embedded {
             .arguments(["--agent-listen", &ports[1].address()])
             .arguments(["--health-listen", &ports[2].address()])
             .arguments(["--runtime", runtime.as_str()])
+            .arguments(flags.iter().copied())
             .start(ground.folder.path())?;
         let key_file = data_dir.join("operator.key");
         until("the operator's key", START_WITHIN, || {

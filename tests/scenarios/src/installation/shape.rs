@@ -13,6 +13,10 @@ pub struct Shape {
     pub agents: usize,
     /// Further flags of the process servers.
     pub process_flags: Vec<String>,
+    /// Whether agents of other networks can connect, and not those of this machine alone.
+    pub is_open_to_networks: bool,
+    /// Whether the agent servers reach the bus by a way that can be closed.
+    pub has_detour: bool,
     /// Further settings of PostgreSQL, as in `shared_buffers=1GB`.
     pub postgres_settings: Vec<String>,
 }
@@ -25,6 +29,8 @@ impl Default for Shape {
             agent_servers: 2,
             agents: 3,
             process_flags: Vec::new(),
+            is_open_to_networks: false,
+            has_detour: false,
             postgres_settings: Vec::new(),
         }
     }

@@ -9,8 +9,10 @@
 mod agent_servers;
 mod agents;
 mod database;
+mod engines;
 mod hosts;
 mod losses;
+mod networks;
 mod process_servers;
 
 use std::time::Duration;
