@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -95,8 +95,27 @@ impl OwnEngine {
     /// # Errors
     /// When it does not come up.
     pub async fn start_again(&mut self) -> Result<()> {
+        self.forget_containerd().await?;
         self.dockerd.start_again()?;
         self.wait_until_it_answers().await
+    }
+
+    /// Waits for the end of the containerd that goes with the engine, and takes away the file that names it:
+    /// one that is dead and that nobody has reaped yet counts as running for an engine that starts.
+    async fn forget_containerd(&self) -> Result<()> {
+        let file = self.folder.path().join("run/containerd/containerd.pid");
+        let Ok(pid) = fs::read_to_string(&file) else {
+            return Ok(());
+        };
+        let arguments = format!("/proc/{}/cmdline", pid.trim());
+        until("containerd is gone", WITHIN, || async {
+            // What is dead, reaped or not, has no arguments.
+            let arguments = fs::read(&arguments).unwrap_or_default();
+            ensure!(arguments.is_empty(), "it runs");
+            Ok(())
+        })
+        .await?;
+        fs::remove_file(&file).context("forgetting containerd")
     }
 
     async fn wait_until_it_answers(&mut self) -> Result<()> {
