@@ -40,7 +40,10 @@ impl OwnEngine {
             .prefix("drover-engine-")
             .tempdir()?;
         let within = |name: &str| folder.path().join(name).display().to_string();
-        let dockerd = Program::new("dockerd", find("dockerd")?)
+        // An engine without a bridge takes `docker0` away, which is another engine's: so it has a network
+        // namespace of its own to do that in.
+        let dockerd = Program::new("dockerd", find("unshare")?)
+            .arguments(["--net", &find("dockerd")?.display().to_string()])
             .arguments([
                 "--data-root",
                 &within("data"),

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(20);
 /// For one run of a tool; the fuzzer needs a fraction of it on a machine that does nothing else.
-const TOOL_WITHIN: Duration = Duration::from_secs(280);
+const TOOL_WITHIN: Duration = Duration::from_secs(580);
 /// Every run of the fuzzer asks the same, so that what it finds once can be found again.
 const SEED: u32 = 41;
 /// The most requests that it makes up for one operation in each of its phases.
