@@ -48,7 +48,11 @@ pub(crate) fn check_reply(reply: &mut Reply, asked: Option<&Envelope>) -> Result
             let is_sound = loads.iter().all(|load| load.is_finite() && *load >= 0.0);
             is_sound.then_some(()).ok_or(Offence::Unsound)
         }
-        Some(reply::Result::Pong(_) | reply::Result::StreamOpened(_) | reply::Result::CredentialKept(_)) => Ok(()),
+        Some(
+            reply::Result::Pong(_)
+            | reply::Result::StreamOpened(_)
+            | reply::Result::CredentialKept(_),
+        ) => Ok(()),
         None => Err(Offence::Unsound),
     }
 }

@@ -28,7 +28,11 @@ struct Shown {
 }
 
 impl Dial {
-    pub(crate) fn new(server: &ServerAddress, credentials: &Arc<Credentials>, tls: &Arc<ClientConfig>) -> Self {
+    pub(crate) fn new(
+        server: &ServerAddress,
+        credentials: &Arc<Credentials>,
+        tls: &Arc<ClientConfig>,
+    ) -> Self {
         Self(Arc::new(Shown {
             server: server.clone(),
             credentials: Arc::clone(credentials),
