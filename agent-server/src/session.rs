@@ -230,9 +230,13 @@ impl Session<'_> {
             resource: Some(host.into()),
             ..Envelope::default()
         };
-        let subject = Subject::host_report(self.identity.host);
-        if let Err(error) = self.shared.bus.publish(&subject, envelope).await {
-            tracing::debug!(%error, "nobody was told of a connection, processes look by themselves");
+        // One server wakes what waits for the host; each has to know that it can be asked again.
+        let host = self.identity.host;
+        for subject in [Subject::host_connected(host), Subject::host_report(host)] {
+            let told = self.shared.bus.publish(&subject, envelope.clone()).await;
+            if let Err(error) = told {
+                tracing::debug!(%error, "nobody was told of a connection, processes look by themselves");
+            }
         }
         Ok(())
     }

@@ -190,8 +190,9 @@ async fn a_terminal_has_the_size_that_it_is_given_and_is_given_later() {
     let Some(container) = Container::run("exec sleep 600").await else {
         return;
     };
-    // Its size, and again once it has become another.
-    let script = "stty size; read line; stty size; exit 0";
+    // Its size, which Docker sets once the command has begun, and again when it has become another.
+    let script = "while test -z \"$(stty size 2> /dev/null)\"; do sleep 0.02; done; \
+                  stty size; read line; stty size; exit 0";
     let command = ["sh", "-c", script];
     let exec = container.exec(&command, |wanted| {
         wanted.tty = true;

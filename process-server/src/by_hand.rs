@@ -21,7 +21,7 @@ use crate::engine::runner::Runner;
 use crate::engine::sweep;
 use crate::engine::taking::{Taken, Taker};
 use crate::reports::{self, settle::Settler};
-use crate::{Options, Parts};
+use crate::{Options, Parts, recoveries};
 
 /// What became of a process that was to be worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +114,11 @@ impl ByHand {
         std::iter::from_fn(|| woken.try_recv().ok())
             .map(|offer| offer.ready)
             .collect()
+    }
+
+    /// Hears that an agent is connected, as every server does.
+    pub async fn hear_of_connection(&self, news: Envelope) {
+        recoveries::hear(&self.runner, &news).await;
     }
 
     /// From now on no step is begun: what is claimed is handed back.

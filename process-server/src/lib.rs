@@ -31,6 +31,7 @@ mod interference;
 pub mod launch;
 mod liveness;
 mod neighbourhood;
+mod recoveries;
 mod reports;
 mod retention;
 mod steps;
@@ -174,6 +175,7 @@ impl Server {
                 news.clone(),
                 shutdown.clone()
             ),
+            recoveries::run(parts.bus.clone(), runner.clone(), shutdown.clone()),
             reports::run(parts.clone(), runner, offers, news, shutdown.clone()),
         );
         tracing::info!(server = %id, "process server stopped");

@@ -11,7 +11,7 @@ const PROCESS_SERVERS: &str = "process-servers";
 const PREFIX: &str = "drover.v1.";
 
 /// What subjects can be about: the part that follows the prefix.
-pub(crate) const TOPICS: [&str; 5] = ["process", "ended", "changed", "host", "report"];
+pub(crate) const TOPICS: [&str; 6] = ["process", "ended", "changed", "host", "report", "connected"];
 
 /// The topic of a subject or pattern.
 fn topic(subject: &str) -> &'static str {
@@ -49,6 +49,11 @@ impl Subject {
     /// Reports of the agent of a host, and that it is connected.
     pub fn host_report(host: ResourceId) -> Self {
         Self(format!("drover.v1.report.{host}"))
+    }
+
+    /// The agent of a host is connected, for whoever has stopped to ask it.
+    pub fn host_connected(host: ResourceId) -> Self {
+        Self(format!("drover.v1.connected.{host}"))
     }
 
     /// The subject as text.
@@ -116,6 +121,14 @@ impl Subscribe {
         }
     }
 
+    /// Agents that are connected; to everyone.
+    pub fn hosts_connected() -> Self {
+        Self {
+            pattern: "drover.v1.connected.*".to_owned(),
+            group: None,
+        }
+    }
+
     /// The pattern.
     pub fn pattern(&self) -> &str {
         &self.pattern
@@ -159,10 +172,12 @@ mod tests {
             Subject::changed(),
             Subject::host_command(host),
             Subject::host_report(host),
+            Subject::host_connected(host),
         ];
         assert_eq!(subjects.each_ref().map(Subject::topic), TOPICS);
         assert_eq!(Subscribe::host_commands(host).topic(), "host");
         assert_eq!(Subscribe::host_reports().topic(), "report");
+        assert_eq!(Subscribe::hosts_connected().topic(), "connected");
     }
 
     #[test]

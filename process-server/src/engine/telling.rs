@@ -30,6 +30,11 @@ impl Runner {
             self.surroundings.hosts.forget();
             self.wake(WaitsFor::Room).await;
         }
+        self.wake_recovered().await;
+    }
+
+    /// Wakes what waits for hosts that this server had left alone and that are well again.
+    pub(crate) async fn wake_recovered(&self) {
         for host in self.surroundings.agents.breakers().take_recovered() {
             self.wake(WaitsFor::Host(host)).await;
         }

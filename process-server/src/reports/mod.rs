@@ -87,8 +87,6 @@ pub(crate) async fn hear(settler: &Settler, envelope: Envelope) {
     if envelope.name == name::HOST_CONNECTED {
         match drover_proto::resource(envelope.resource.as_ref()) {
             Ok(host) => {
-                let agents = &settler.runner.surroundings.agents;
-                agents.breakers().succeed(host.id);
                 settler.news.notify_one();
                 settler.wake(WaitsFor::Host(host.id)).await;
             }

@@ -1,15 +1,16 @@
 //! A Docker engine of a test's own, to be killed and started again.
 //!
-//! It has its own folder, socket and containerd, and no network: containers on it join `none`. It keeps
-//! containers running while it is away (`live-restore`), as an engine does that is upgraded. Everything that
-//! it runs bears a variable ([`OwnEngine::marker`]) by which it is found and killed at the end, for the
-//! engine may not be there then to be asked.
+//! It has its own folder, socket and containerd, and no network: containers on it join `none`. Its containerd
+//! is a service beside it, as Debian and Docker install it, and outlives it. What becomes of the containers of
+//! an engine that ends is chosen ([`Orphans`]). Everything that it runs bears a variable
+//! ([`OwnEngine::marker`]) by which it is found and killed at the end, for the engine may not be there then to
+//! be asked.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -22,11 +23,23 @@ use crate::until::until;
 const WITHIN: Duration = Duration::from_secs(60);
 /// The variable that marks what runs on an engine.
 const MARKER: &str = "DROVER_TEST_ENGINE";
+/// The socket of its containerd.
+const CONTAINERD: &str = "containerd.sock";
+
+/// What becomes of the containers of an engine that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orphans {
+    /// They go on (`live-restore`).
+    GoOn,
+    /// It ends them with itself, if it has the time, or when it is back: Docker's default.
+    End,
+}
 
 /// A Docker engine; gone with all that it runs when this is dropped.
 #[derive(Debug)]
 pub struct OwnEngine {
     dockerd: Process,
+    _containerd: Process,
     folder: TempDir,
 }
 
@@ -35,11 +48,12 @@ impl OwnEngine {
     ///
     /// # Errors
     /// When Docker is not installed, or the engine does not come up.
-    pub async fn start() -> Result<Self> {
+    pub async fn start(orphans: Orphans) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("drover-engine-")
             .tempdir()?;
         let within = |name: &str| folder.path().join(name).display().to_string();
+        let containerd = start_containerd(folder.path()).await?;
         // An engine without a bridge takes `docker0` away, which is another engine's: so it has a network
         // namespace of its own to do that in.
         let dockerd = Program::new("dockerd", find("unshare")?)
@@ -55,11 +69,18 @@ impl OwnEngine {
                 &within("pid"),
                 "--host",
                 &address(folder.path()),
+                "--containerd",
+                &within(CONTAINERD),
             ])
-            .arguments(["--live-restore", "--bridge", "none"])
+            .arguments(["--bridge", "none"])
+            .argument(format!("--live-restore={}", orphans == Orphans::GoOn))
             .arguments(["--iptables=false", "--ip-masq=false"])
             .start(folder.path())?;
-        let mut engine = Self { dockerd, folder };
+        let mut engine = Self {
+            dockerd,
+            _containerd: containerd,
+            folder,
+        };
         engine.wait_until_it_answers().await?;
         engine.load_hello().await?;
         Ok(engine)
@@ -85,7 +106,17 @@ impl OwnEngine {
         client(&self.address())
     }
 
-    /// Kills it. What it runs goes on.
+    /// Tells it to end, as whoever upgrades it does, and starts it again.
+    ///
+    /// # Errors
+    /// When it does not end, or does not come up.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.dockerd.stop_gently(WITHIN).await?;
+        self.start_again().await
+    }
+
+    /// Kills it. What it runs goes on. Docker 20.10 never gets hold again of one that it was just starting: its
+    /// id stays in use in containerd until somebody ends it there.
     ///
     /// # Errors
     /// When it cannot be killed.
@@ -98,27 +129,8 @@ impl OwnEngine {
     /// # Errors
     /// When it does not come up.
     pub async fn start_again(&mut self) -> Result<()> {
-        self.forget_containerd().await?;
         self.dockerd.start_again()?;
         self.wait_until_it_answers().await
-    }
-
-    /// Waits for the end of the containerd that goes with the engine, and takes away the file that names it:
-    /// one that is dead and that nobody has reaped yet counts as running for an engine that starts.
-    async fn forget_containerd(&self) -> Result<()> {
-        let file = self.folder.path().join("run/containerd/containerd.pid");
-        let Ok(pid) = fs::read_to_string(&file) else {
-            return Ok(());
-        };
-        let arguments = format!("/proc/{}/cmdline", pid.trim());
-        until("containerd is gone", WITHIN, || async {
-            // What is dead, reaped or not, has no arguments.
-            let arguments = fs::read(&arguments).unwrap_or_default();
-            ensure!(arguments.is_empty(), "it runs");
-            Ok(())
-        })
-        .await?;
-        fs::remove_file(&file).context("forgetting containerd")
     }
 
     async fn wait_until_it_answers(&mut self) -> Result<()> {
@@ -194,6 +206,40 @@ impl Drop for OwnEngine {
             eprintln!("an engine may be left in {folder}: {error:#}");
         }
     }
+}
+
+/// Starts a containerd, and waits until it can be spoken to.
+async fn start_containerd(folder: &Path) -> Result<Process> {
+    let socket = folder.join(CONTAINERD);
+    let settings = folder.join("containerd.toml");
+    let within = |name: &str| folder.join(name).display().to_string();
+    // What Kubernetes needs of it would take a port.
+    fs::write(
+        &settings,
+        format!(
+            "version = 2\nroot = {:?}\nstate = {:?}\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = {:?}\n",
+            within("containerd-data"),
+            within("containerd-run"),
+            socket.display().to_string(),
+        ),
+    )?;
+    let mut containerd = Program::new("containerd", find("containerd")?)
+        .arguments(["--config", &settings.display().to_string()])
+        .start(folder)?;
+    until("containerd listens", WITHIN, || {
+        let alive = containerd.ensure_running();
+        let listens = std::os::unix::net::UnixStream::connect(&socket);
+        async move {
+            if alive.is_err() {
+                return Ok(alive);
+            }
+            listens?;
+            Ok(Ok(()))
+        }
+    })
+    .await??;
+    Ok(containerd)
 }
 
 fn client(address: &str) -> Result<Engine> {

@@ -113,7 +113,9 @@ impl Agents {
                 resource: Some(resource.into()),
                 ..Envelope::default()
             };
-            drop(bus.publish(&Subject::host_report(id), envelope).await);
+            for subject in [Subject::host_connected(id), Subject::host_report(id)] {
+                drop(bus.publish(&subject, envelope.clone()).await);
+            }
         });
     }
 

@@ -215,6 +215,16 @@ impl Servers {
         });
     }
 
+    /// Hands news of a connection to every server.
+    pub fn hear_of_connection(&self, news: &Envelope) {
+        for server in self.alive() {
+            let news = news.clone();
+            self.spawn(server, move |by_hand| async move {
+                by_hand.hear_of_connection(news).await;
+            });
+        }
+    }
+
     fn offer(&self, server: usize, ready: Ready) {
         let kernel = self.kernel.clone();
         self.spawn(server, move |by_hand| work(kernel, by_hand, ready));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
-use drover_bus::{Announcer, Subject};
+use drover_bus::{Announcer, Subject, Subscribe};
 use drover_domain::resource::{Details, HostFacts, HostSpec, HostStatus};
 use drover_domain::{Resource, ResourceId, State};
 use drover_process_server::by_hand::ByHand;
@@ -254,6 +254,9 @@ impl Listener for Ears {
                 if let Some(ready) = ByHand::hinted(&envelope) {
                     self.servers.offer_to_any(ready);
                 }
+            }
+            name::HOST_CONNECTED if Subscribe::hosts_connected().covers(subject) => {
+                self.servers.hear_of_connection(&envelope);
             }
             name::HOST_REPORT | name::HOST_CONNECTED => self.servers.hear(envelope),
             _ => {

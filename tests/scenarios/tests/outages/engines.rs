@@ -1,9 +1,9 @@
-//! A Docker engine that is killed, and is away for a while. Each test has one of its own.
+//! A Docker engine that is restarted, and one that is killed and away for a while. Each test has one of its own.
 
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use drover_scenarios::engine::OwnEngine;
+use drover_scenarios::engine::{Orphans, OwnEngine};
 use drover_scenarios::installation::{Drover, Embedded};
 use drover_scenarios::until::until;
 use serde_json::{Value, json};
@@ -26,20 +26,20 @@ fn with(fields: Value) -> Value {
     spec
 }
 
-/// Containers that are made, started, stopped and removed at the moment in which it is killed.
+/// Containers are made, started, stopped and removed while it is told to end, and it ends those that run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_under_way_when_the_engine_was_killed_comes_true_once() {
+async fn what_was_under_way_when_the_engine_was_restarted_comes_true_once() {
     const EACH: usize = 6;
-    let mut engine = OwnEngine::start().await.unwrap();
+    let mut engine = OwnEngine::start(Orphans::End).await.unwrap();
     let embedded = Embedded::start_over(&engine).await.unwrap();
     let drover = &embedded.drover;
-    let asked = (0..3 * EACH).map(|_| drover.run(without_network(), SOON));
+    let lasting = with(json!({ "restartPolicy": { "condition": "always" } }));
+    let asked = (0..3 * EACH).map(|_| drover.run(lasting.clone(), SOON));
     let running = futures::future::try_join_all(asked).await.unwrap();
     let (settled, rest) = running.split_at(EACH);
     let (stops, goes) = rest.split_at(EACH);
-    let before = began(drover, &settled[0]).await;
 
-    let new = (0..2 * EACH).map(|_| drover.create(without_network()));
+    let new = (0..2 * EACH).map(|_| drover.create(lasting.clone()));
     let new = futures::future::try_join_all(new).await.unwrap();
     for id in stops {
         drover.act(id, "stop").await.unwrap();
@@ -58,40 +58,43 @@ async fn what_was_under_way_when_the_engine_was_killed_comes_true_once() {
     })
     .await
     .unwrap();
-    engine.kill().unwrap();
-    let killed = Instant::now();
-    engine.start_again().await.unwrap();
-    eprintln!("the engine was back after {:?}", killed.elapsed());
+    let restarted = Instant::now();
+    engine.restart().await.unwrap();
+    eprintln!("the engine was back after {:?}", restarted.elapsed());
 
-    for (ids, state) in [(&new[..], "running"), (stops, "stopped"), (goes, "removed")] {
+    for (ids, state) in [(stops, "stopped"), (goes, "removed")] {
         for id in ids {
             drover.wait_for_state(id, state, TRUE_WITHIN).await.unwrap();
         }
     }
-    eprintln!("all came true {:?} after its death", killed.elapsed());
-    for id in settled.iter().chain(&new) {
-        let container = drover.container(id).await.unwrap();
-        assert_eq!(container["state"], "running", "{container}");
-        assert_eq!(drover.is_running_in_docker(id).await.unwrap(), Some(true));
-    }
+    let lasting: Vec<&String> = settled.iter().chain(&new).collect();
+    until("what is to run runs", TRUE_WITHIN, || async {
+        for id in &lasting {
+            let container = drover.container(id).await?;
+            ensure!(container["state"] == "running", "{container}");
+            let runs = drover.is_running_in_docker(id).await?;
+            ensure!(runs == Some(true), "{id} does not run in Docker");
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    eprintln!("all came true {:?} after that", restarted.elapsed());
     for id in stops {
         assert_eq!(drover.is_running_in_docker(id).await.unwrap(), Some(false));
+        drover.act(id, "remove").await.unwrap();
+        let removed = drover.wait_for_state(id, "removed", TRUE_WITHIN);
+        removed.await.unwrap();
     }
-    for id in goes {
-        assert_eq!(drover.is_running_in_docker(id).await.unwrap(), None);
-    }
-    assert_eq!(
-        began(drover, &settled[0]).await,
-        before,
-        "it was started again"
-    );
+    let there: Vec<String> = lasting.into_iter().cloned().collect();
+    drover.docker_has_exactly(&there).await.unwrap();
 }
 
 /// Nothing fails for that, and what ended meanwhile is noticed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_is_away_for_half_a_minute_is_waited_for() {
     const AWAY: Duration = Duration::from_secs(30);
-    let mut engine = OwnEngine::start().await.unwrap();
+    let mut engine = OwnEngine::start(Orphans::GoOn).await.unwrap();
     let embedded = Embedded::start_over(&engine).await.unwrap();
     let drover = &embedded.drover;
     let lives = drover.run(without_network(), SOON).await.unwrap();
