@@ -21,6 +21,9 @@ pub use facts::{Fact, Facts};
 
 use launch::Launch;
 
+/// The project of the containers that an agent is told to make.
+pub const PROJECT: uuid::Uuid = uuid::Uuid::from_u128(3);
+
 /// Which form an agent is to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Form {

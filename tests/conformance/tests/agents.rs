@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use drover_agent::runtime::simulated::SimulatedRuntime;
 use drover_agent::{Agent, Options, Parts, RegistrationToken};
 use drover_conformance::launch::{Given, Launch, Program, Running};
-use drover_conformance::{Form, run};
+use drover_conformance::{Form, PROJECT, run};
+use drover_scenarios::docker::Engine;
+use drover_scenarios::installation::executable;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +64,22 @@ async fn is_an_agent(launch: &dyn Launch, form: Form) {
 #[tokio::test]
 async fn the_agent_of_drover_is_one() {
     is_an_agent(&Ours(SimulatedRuntime::new()), Form::Socket).await;
+}
+
+/// As it ships: each command twice and each stale fence meet a real engine. Its containers outlive it.
+#[tokio::test]
+async fn the_executable_is_one_on_a_docker_engine() {
+    let engine = Engine::with_hello().await.unwrap();
+    let _sweeper = engine.sweeper("drover.project.id", PROJECT.to_string());
+    let command = [executable("drover-agent").unwrap().display().to_string()];
+    is_an_agent(&Program(command.to_vec()), Form::Socket).await;
+}
+
+#[tokio::test]
+async fn a_simulated_host_is_one() {
+    let simulator = executable("droverd").unwrap().display().to_string();
+    let command = [&simulator, "simulate", "--hosts", "1"].map(str::to_owned);
+    is_an_agent(&Program(command.to_vec()), Form::Socket).await;
 }
 
 #[tokio::test]

@@ -23,14 +23,21 @@ pub(super) struct Made<'a> {
     pub(super) bridges: &'a Bridges,
 }
 
-/// Makes the container of an image that is there. One of that name that is there is left; the caller sees
-/// whose it is.
+/// What is there after that.
+pub(super) enum Created {
+    /// A new container, by Docker's id of it.
+    New(String),
+    /// One of that name, which was there before and was left as it is; the caller sees whose it is.
+    There,
+}
+
+/// Makes the container of an image that is there.
 pub(super) async fn create(
     docker: &Docker,
     id: ResourceId,
     made: Made<'_>,
     labels: &Labels,
-) -> Result<(), RuntimeError> {
+) -> Result<Created, RuntimeError> {
     let wanted = made.wanted;
     let image_is_missing = |error: &bollard::errors::Error| {
         status_of(error) == Some(404) && words_of(error).contains("No such image")
@@ -38,7 +45,7 @@ pub(super) async fn create(
     let check = health::written(wanted)?;
     let check = check.as_deref();
     match try_create(docker, id, &made, labels, check).await? {
-        Ok(()) => Ok(()),
+        Ok(created) => Ok(created),
         Err(error) if image_is_missing(&error) => Err(RuntimeError::ImageMissing(words_of(&error))),
         Err(error) => Err(explain(&error)),
     }
@@ -50,7 +57,7 @@ async fn try_create(
     made: &Made<'_>,
     labels: &Labels,
     check: Option<&str>,
-) -> Result<Result<(), bollard::errors::Error>, RuntimeError> {
+) -> Result<Result<Created, bollard::errors::Error>, RuntimeError> {
     let Made {
         wanted, bridges, ..
     } = made;
@@ -66,9 +73,9 @@ async fn try_create(
     }
     body.networking_config = networking;
     Ok(match docker.create_container(Some(options), body).await {
-        Ok(_) => Ok(()),
+        Ok(made) => Ok(Created::New(made.id)),
         Err(error) if status_of(&error) == Some(409) && words_of(&error).contains("in use by") => {
-            Ok(())
+            Ok(Created::There)
         }
         Err(error) => Err(error),
     })

@@ -44,6 +44,16 @@ pub(super) fn inspected(id: ResourceId, found: &ContainerInspectResponse) -> See
     }
 }
 
+/// One that was made a moment ago.
+pub(super) fn made(id: ResourceId, runtime_id: String) -> SeenContainer {
+    SeenContainer {
+        container_id: id.to_string(),
+        runtime_id,
+        state: State::Created.into(),
+        ..SeenContainer::default()
+    }
+}
+
 /// How long Docker may take, in milliseconds, to write down that a container has begun. One that has ended
 /// by then ended, in Docker's words, before it began.
 const WRITTEN_WITHIN: i64 = 60_000;

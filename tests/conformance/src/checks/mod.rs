@@ -19,7 +19,7 @@ use crate::connection::{Connection, Tally, command};
 use crate::facts::{Fact, Facts, Verdict};
 use crate::launch::{Given, Launch, Running};
 use crate::server::PlayedServer;
-use crate::{Form, Options};
+use crate::{Form, Options, PROJECT};
 
 /// How long an agent may take to come back: the longest wait, and a slow start.
 pub(crate) const RETURN: Duration = Duration::from_secs(30);
@@ -161,7 +161,7 @@ impl Trial<'_> {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let wanted = CreateContainer {
             name: "conformance".to_owned(),
-            project_id: Uuid::from_u128(3).to_string(),
+            project_id: PROJECT.to_string(),
             image: self.options.image.clone(),
             entrypoint: vec!["sh".to_owned(), "-c".to_owned()],
             command: vec![script.to_owned()],

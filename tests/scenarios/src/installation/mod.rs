@@ -27,6 +27,7 @@ pub use api::{Api, Reply, send};
 pub use cluster::Cluster;
 pub use drover::{Drover, id_of};
 pub use embedded::Embedded;
+pub use executables::executable;
 pub use fleet::Fleet;
 pub use shape::Shape;
 
