@@ -18,7 +18,7 @@ test: ## Runs all tests, against real PostgreSQL, NATS, etcd and Docker
 check: ## Checks format, lints, documentation and the arrows between crates
 	@scripts/check
 
-bench: ## Measures Drover on this machine, in about a quarter of an hour
+bench: ## Measures Drover on this machine, in about an hour
 	@scripts/bench
 
 bench-quick: ## Measures a tenth of that, in under three minutes

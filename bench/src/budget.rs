@@ -1,6 +1,6 @@
 //! What one container costs each part: processor time, statements, commits, log, messages.
 //!
-//! Two readings of the counters that the parts keep, and their difference for each container.
+//! Two readings of the counters that the parts keep ([`Counters`]), and their difference for each container.
 //! Processor time is the kernel's, for each operating-system process. A write transaction is a
 //! transaction id that PostgreSQL gave out, which it does for each transaction that writes.
 
@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use drover_scenarios::counters::Counters;
 use serde_json::Value;
 
 use crate::outcome::Outcome;
@@ -19,14 +20,6 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// The figure that tells how busy the machine was.
 pub(crate) const SHARE: &str = "cpu of all, share of the machine";
-
-const COUNTERS: &str = "SELECT json_build_object(
-    'walBytes', pg_current_wal_lsn() - '0/0',
-    'writeTransactions', pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-    'statements', (SELECT sum(calls) FROM pg_stat_statements),
-    'rowsWritten', (SELECT coalesce(sum(rows), 0) FROM pg_stat_statements
-        WHERE query ~* '(insert into|delete from|update [^ ]+ set) '),
-    'statementMilliseconds', (SELECT sum(total_exec_time) FROM pg_stat_statements))";
 
 /// The statements that took the most time since the counters were set to nothing.
 const STATEMENTS: &str = "SELECT json_agg(top) FROM (
@@ -39,7 +32,8 @@ const STATEMENTS: &str = "SELECT json_agg(top) FROM (
 pub(crate) struct Reading {
     at: Instant,
     cpu: BTreeMap<&'static str, Duration>,
-    counters: BTreeMap<String, f64>,
+    /// There are none of what runs in one process.
+    counters: Option<Counters>,
 }
 
 impl Reading {
@@ -51,7 +45,10 @@ impl Reading {
                 .query("SELECT pg_stat_statements_reset()")
                 .await?;
         }
-        let counters = counters(system).await?;
+        let counters = match &system.wiring {
+            Wiring::Cluster(cluster) => Some(Counters::read(cluster).await?),
+            Wiring::Embedded(_) => None,
+        };
         // Processor time last, and first at the end: reading the others costs some too.
         Ok(Self {
             counters,
@@ -68,7 +65,6 @@ impl Reading {
         outcome: &mut Outcome,
     ) -> Result<()> {
         let (cpu, elapsed) = (cpu(system)?, self.at.elapsed());
-        let counters = counters(system).await?;
         let count = f64::from(u32::try_from(count)?);
         let mut total = Duration::ZERO;
         for (part, spent) in &cpu {
@@ -81,59 +77,16 @@ impl Reading {
         outcome.add("cpu of all, each", total.as_secs_f64() * 1e6 / count, "us");
         let share = total.as_secs_f64() / elapsed.as_secs_f64() / cores;
         outcome.add(SHARE, share * 100.0, "%");
-        for (name, value) in &counters {
-            let before = self.counters.get(name).copied().unwrap_or_default();
-            outcome.add(format!("{name}, each"), (value - before) / count, "");
-        }
-        if let Wiring::Cluster(cluster) = &system.wiring {
+        if let (Wiring::Cluster(cluster), Some(counters)) = (&system.wiring, &self.counters) {
+            for (name, value) in counters.until_now(cluster).await? {
+                outcome.add(format!("{name}, each"), value / count, "");
+            }
             let statements = cluster.postgres.query(STATEMENTS).await?;
             let statements = serde_json::from_str(&statements).unwrap_or(Value::Null);
             outcome.detail("statements", statements);
         }
         Ok(())
     }
-}
-
-async fn counters(system: &System) -> Result<BTreeMap<String, f64>> {
-    let mut all = BTreeMap::new();
-    let Wiring::Cluster(cluster) = &system.wiring else {
-        return Ok(all);
-    };
-    let postgres: Value = serde_json::from_str(&cluster.postgres.query(COUNTERS).await?)?;
-    for (name, value) in postgres.as_object().context("counters")? {
-        all.insert(
-            format!("postgres {name}"),
-            value.as_f64().unwrap_or_default(),
-        );
-    }
-    let etcd = reqwest::get(format!("{}/metrics", cluster.etcd.url()));
-    let etcd = etcd.await?.text().await?;
-    let sum = |name: &str, label: &str| -> f64 {
-        let lines = etcd
-            .lines()
-            .filter(|line| line.starts_with(name) && line.contains(label));
-        lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
-    };
-    let method = "grpc_server_handled_total";
-    all.insert(
-        "etcd transactions".into(),
-        sum(method, "grpc_method=\"Txn\""),
-    );
-    let proposals = "etcd_server_proposals_committed_total";
-    all.insert("etcd proposals".into(), sum(proposals, ""));
-    all.insert(
-        "etcd syncs".into(),
-        sum("etcd_disk_wal_fsync_duration_seconds_count", ""),
-    );
-    let nats = reqwest::get(format!("{}/varz", cluster.nats.monitor_url()));
-    let nats: Value = serde_json::from_str(&nats.await?.text().await?)?;
-    for (name, field) in [("in", "in_msgs"), ("out", "out_msgs")] {
-        let messages = nats[field].as_f64().unwrap_or_default();
-        all.insert(format!("bus messages {name}"), messages);
-    }
-    Ok(all)
 }
 
 fn cpu(system: &System) -> Result<BTreeMap<&'static str, Duration>> {
@@ -158,8 +111,24 @@ fn spent_by(id: u32) -> Duration {
 
 /// The memory of a process, in KiB: what it has of its own and what it shares.
 pub(crate) fn resident_kib(id: u32) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    kib(&format!("/proc/{id}/status"), "VmRSS:")
+}
+
+/// The memory of processes that are one part, in KiB. Those of PostgreSQL share most of theirs, so of what
+/// several share each counts its part.
+pub(crate) fn memory_kib(ids: &[u32]) -> f64 {
+    match ids {
+        [one] => resident_kib(*one),
+        several => {
+            let files = several.iter().map(|id| format!("/proc/{id}/smaps_rollup"));
+            files.map(|file| kib(&file, "Pss:")).sum()
+        }
+    }
+}
+
+fn kib(file: &str, name: &str) -> f64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let first = line.and_then(|rest| rest.split_whitespace().next());
     first.and_then(|kib| kib.parse().ok()).unwrap_or_default()
 }

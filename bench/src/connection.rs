@@ -4,7 +4,9 @@
 //! times what this one does, which knows one kind of request and one kind of answer: JSON there,
 //! JSON with a `content-length` back.
 
-use anyhow::{Context, Result, bail, ensure};
+use std::fmt;
+
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,6 +18,19 @@ pub(crate) struct Connection {
     head: String,
     out: Vec<u8>,
     answer: Vec<u8>,
+}
+
+/// An answer that accepts nothing.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    text: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.status, self.text)
+    }
 }
 
 /// What is needed of an accepted resource.
@@ -42,29 +57,50 @@ impl Connection {
 
     /// Asks for a container or an action, and gives the id of the resource that was accepted.
     pub(crate) async fn post(&mut self, path: &str, body: &str) -> Result<String> {
-        self.ask("POST", path, body).await
+        let answer = self.ask("POST", path, "", body).await?;
+        answer.map_err(|refusal| anyhow!("POST {path} is answered with {refusal}"))
+    }
+
+    /// The same under a key, so that it can be repeated. The outer error is that of the connection, which
+    /// is of no use then; the inner one is what the server said.
+    pub(crate) async fn post_under(
+        &mut self,
+        key: &str,
+        path: &str,
+        body: &str,
+    ) -> Result<Result<String, Refusal>> {
+        let key = format!("idempotency-key: {key}\r\n");
+        self.ask("POST", path, &key, body).await
     }
 
     /// Asks for the removal of a resource.
     pub(crate) async fn delete(&mut self, path: &str) -> Result<String> {
-        self.ask("DELETE", path, "").await
+        let answer = self.ask("DELETE", path, "", "").await?;
+        answer.map_err(|refusal| anyhow!("DELETE {path} is answered with {refusal}"))
     }
 
-    async fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<String> {
+    async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        header: &str,
+        body: &str,
+    ) -> Result<Result<String, Refusal>> {
         self.out.clear();
         let (head, length) = (&self.head, body.len());
-        let text = format!("{method} {path} HTTP/1.1\r\n{head}content-length: {length}\r\n\r\n");
+        let text =
+            format!("{method} {path} HTTP/1.1\r\n{head}{header}content-length: {length}\r\n\r\n");
         self.out.extend_from_slice(text.as_bytes());
         self.out.extend_from_slice(body.as_bytes());
         self.stream.write_all(&self.out).await?;
         let (status, body) = self.read().await?;
         let text = &self.answer[body..];
         if !(200..300).contains(&status) {
-            let text = String::from_utf8_lossy(text);
-            bail!("{method} {path} is answered with {status}: {text}");
+            let text = String::from_utf8_lossy(text).into_owned();
+            return Ok(Err(Refusal { status, text }));
         }
         let accepted: Accepted<'_> = serde_json::from_slice(text).context("a resource")?;
-        Ok(accepted.id.to_owned())
+        Ok(Ok(accepted.id.to_owned()))
     }
 
     /// Reads one answer; gives its status and where its body begins.

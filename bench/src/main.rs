@@ -1,22 +1,25 @@
 //! The benchmark: how much of a machine Drover needs, and how long one waits for it.
 //!
-//! `make bench` runs every workload on this machine, prints one table and writes
-//! `bench/results/<name>.json` with the facts about the machine, the parameters and all figures;
+//! `make bench` runs every workload on this machine, prints a table for each and one of all at the end, and
+//! writes `bench/results/<name>.json` with the facts about the machine, the parameters and all figures;
 //! `make bench-quick` runs a tenth of it in under three minutes. One workload alone:
 //! `scripts/bench create --containers 1000`.
 //!
 //! | workload | what it asks |
 //! | --- | --- |
-//! | `create` | W1: 10,000 containers at once: how many are accepted and come to run a second, how long each takes, and what each costs every part |
+//! | `create` | W1: 10,000 containers at once: how many are accepted and come to run a second, how long each takes, what each costs every part, and what share that is of PostgreSQL and etcd alone |
 //! | `create-embedded` | the same on `droverd standalone` |
+//! | `matrix` | W1 with 1,000 and 10,000 containers over 1, 100 and 1,000 hosts, in both wirings |
+//! | `scaling` | W1 with 1, 2 and 4 process servers, and with up to 100,000 containers already there |
+//! | `budget` | what one create costs each part: statements, rows, transactions, messages, processor time |
 //! | `idle` | one container at a time: how long a person waits |
 //! | `stuck` | 20,000 processes wait for a dead host: what their neighbours notice |
-//! | `takeover` | a process server is killed with 1,000 containers under way: when they run |
-//! | `churn` | containers come, go and are purged: whether the database stays the size that it was |
-//! | `api` | W4: how many reads, lists and creates one API server answers a second, asked by `wrk` |
+//! | `churn` | W3: containers come, go and are purged for ten minutes: what grows that should not |
+//! | `api` | W4: how many reads, lists and creates one API server answers a second, asked by `wrk`; beside Docker Swarm's creates |
 //! | `watchers` | 1,000 watch 100 changes a second: whether all are told of all, when, and what it costs |
+//! | `faults` | W5: every part is killed, stopped or wiped with 1,000 creates under way: what is lost or done twice, and when all is settled |
 //! | `agents` | W6: 5,000 agents that do nothing, and all of them after the agent server was killed |
-//! | `docker` | W2: 100 real containers, beside the bare Docker API |
+//! | `docker` | W2: 100 real containers, beside the bare Docker API and Docker Swarm |
 //! | `placement` | how long it takes to choose one of 5,000 hosts with 100,000 containers |
 //! | `floors` | what PostgreSQL and etcd alone can do here, to read the others by |
 //!
@@ -28,12 +31,16 @@
 //! average is in the file.
 
 mod budget;
+mod burst;
 mod connection;
+mod door;
 mod load;
 mod machine;
 mod observer;
 mod outcome;
+mod plan;
 mod system;
+mod table;
 mod workloads;
 
 use std::path::{Path, PathBuf};
@@ -41,11 +48,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
-use outcome::Outcome;
-use workloads::{
-    agents, api, churn, create, docker, floors, idle, placement, stuck, takeover, watchers,
-};
+use plan::Workload;
 
 /// Measures Drover on this machine
 #[derive(Parser)]
@@ -55,161 +60,65 @@ struct Arguments {
     #[arg(long, global = true, default_value = "bench/results")]
     results: PathBuf,
     #[command(subcommand)]
-    workload: Workload,
+    what: What,
 }
 
 #[derive(Subcommand)]
-enum Workload {
+enum What {
     /// Every workload, one after the other
     All,
     /// A tenth of every workload
     Quick,
-    /// Many containers at once, on a cluster
-    Create(create::Size),
-    /// Many containers at once, on one process
-    CreateEmbedded(create::Size),
-    /// One container at a time
-    Idle(idle::Size),
-    /// Others beside processes that are stuck
-    Stuck(stuck::Size),
-    /// The death of a process server
-    Takeover(takeover::Size),
-    /// Containers that come and go
-    Churn(churn::Size),
-    /// Reads, lists and creates, by the API server alone
-    Api(api::Size),
-    /// Many who watch
-    Watchers(watchers::Size),
-    /// Many agents that do nothing, and their return
-    Agents(agents::Size),
-    /// Real containers, beside the bare engine
-    Docker(docker::Size),
-    /// Choosing hosts
-    Placement(placement::Size),
-    /// The database and the lock service alone
-    Floors(floors::Size),
+    #[command(flatten)]
+    One(Workload),
 }
 
 // One thread: what the benchmark uses is not there for what it measures.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let workloads = match arguments.workload {
-        Workload::All => all(),
-        Workload::Quick => quick(),
-        one => vec![one],
+    let workloads = match arguments.what {
+        What::All => plan::all(),
+        What::Quick => plan::quick(),
+        What::One(one) => vec![one],
     };
-    let mut code = ExitCode::SUCCESS;
-    for workload in &workloads {
-        if let Err(error) = show(workload, &arguments.results).await {
-            outcome::print_failure(&error);
-            code = ExitCode::FAILURE;
+    // Whoever is told to end cleans up first: what was begun is dropped.
+    tokio::select! {
+        code = run(&workloads, &arguments.results) => code,
+        _ = interrupted() => ExitCode::from(130),
+    }
+}
+
+async fn run(workloads: &[Workload], results: &Path) -> ExitCode {
+    let (mut code, mut summary) = (ExitCode::SUCCESS, Vec::new());
+    for workload in workloads {
+        match show(workload, results).await {
+            Ok(lines) => summary.extend(lines),
+            Err(error) => {
+                outcome::print_failure(&error);
+                summary.push(format!("{:<16} FAILED: {error:#}", workload.name()));
+                code = ExitCode::FAILURE;
+            }
         }
+    }
+    if workloads.len() > 1 {
+        outcome::print_summary(&summary);
     }
     code
 }
 
-async fn show(workload: &Workload, results: &Path) -> Result<()> {
-    let outcome = run(workload, results).await?;
+/// Runs one, prints its table, writes its file, and gives its lines of the table of all.
+async fn show(workload: &Workload, results: &Path) -> Result<Vec<String>> {
+    let outcome = Box::pin(workload.run()).await?;
     outcome.print();
-    outcome.write(results).await
+    outcome.write(results).await?;
+    Ok(outcome.glance())
 }
 
-async fn run(workload: &Workload, results: &Path) -> Result<Outcome> {
-    match workload {
-        Workload::Create(size) => create::on_cluster(*size).await,
-        Workload::CreateEmbedded(size) => create::on_one_process(*size).await,
-        Workload::Idle(size) => idle::run(*size).await,
-        Workload::Stuck(size) => stuck::run(*size).await,
-        Workload::Takeover(size) => takeover::run(*size).await,
-        Workload::Churn(size) => churn::run(*size).await,
-        Workload::Api(size) => api::run(*size).await,
-        Workload::Watchers(size) => watchers::run(*size).await,
-        Workload::Agents(size) => agents::run(*size).await,
-        Workload::Docker(size) => docker::run(*size).await,
-        Workload::Placement(size) => placement::run(*size),
-        Workload::Floors(size) => floors::run(*size, results).await,
-        Workload::All | Workload::Quick => anyhow::bail!("one at a time"),
+async fn interrupted() -> Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => Ok(ended?),
+        _ = terminated.recv() => Ok(()),
     }
-}
-
-/// Each at the size that it has by itself.
-fn all() -> Vec<Workload> {
-    let names = [
-        "create",
-        "create-embedded",
-        "idle",
-        "stuck",
-        "takeover",
-        "churn",
-        "api",
-        "watchers",
-        "agents",
-        "docker",
-        "placement",
-        "floors",
-    ];
-    let parsed = names.map(|name| Arguments::try_parse_from(["drover-bench", name]));
-    let parsed = parsed.into_iter().flatten();
-    parsed.map(|arguments| arguments.workload).collect()
-}
-
-/// Small enough for under three minutes.
-fn quick() -> Vec<Workload> {
-    let create = create::Size {
-        containers: 1_000,
-        hosts: 20,
-        connections: 64,
-        watches: 1,
-    };
-    vec![
-        Workload::Create(create),
-        Workload::CreateEmbedded(create),
-        Workload::Idle(idle::Size {
-            containers: 60,
-            hosts: 20,
-        }),
-        Workload::Stuck(stuck::Size {
-            containers: 2_000,
-            hosts: 10,
-            rate: 50,
-            seconds: 8,
-        }),
-        Workload::Takeover(takeover::Size {
-            containers: 200,
-            hosts: 20,
-        }),
-        Workload::Churn(churn::Size {
-            rate: 50,
-            hosts: 10,
-            warm_up: 12,
-            seconds: 10,
-        }),
-        Workload::Api(api::Size {
-            containers: 1_000,
-            seconds: 2,
-            connections: 32,
-        }),
-        Workload::Watchers(watchers::Size {
-            watchers: 200,
-            rate: 100,
-            seconds: 5,
-        }),
-        Workload::Agents(agents::Size {
-            agents: 200,
-            settle: 2,
-            seconds: 5,
-        }),
-        Workload::Docker(docker::Size {
-            containers: 20,
-            connections: 8,
-            rounds: 1,
-        }),
-        Workload::Placement(placement::Size {
-            hosts: 5_000,
-            containers: 100_000,
-            placed: 200,
-        }),
-        Workload::Floors(floors::Size { seconds: 2 }),
-    ]
 }

@@ -2,7 +2,8 @@
 //!
 //! This is what a client would do that wants to know at once. It costs the API server a read of
 //! the change log for each batch of changes, and this process a line of JSON for each change; both
-//! are part of what is measured, as in any installation that somebody looks at.
+//! are part of what is measured, as in any installation that somebody looks at. A watch that breaks is
+//! taken up where it ended, at whichever server answers, and so misses nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,17 +12,27 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use drover_scenarios::installation::Api;
 use futures::StreamExt;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
+/// A broken watch is given up when it cannot be taken up within this time.
+const RESUMED_WITHIN: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A change; of what else a watch tells only the position counts.
 #[derive(Deserialize)]
 struct Line<'a> {
-    #[serde(rename = "type")]
+    #[serde(default, rename = "type")]
     resource_type: &'a str,
+    #[serde(default)]
     id: &'a str,
+    #[serde(default)]
     state: &'a str,
+    #[serde(default)]
+    position: &'a str,
 }
 
 /// What was seen so far.
@@ -43,7 +54,18 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Drops what was seen of a container that is purged and will not be asked about.
+    pub(crate) fn forget(&mut self, id: &str) {
+        self.running.remove(id);
+        self.runs.remove(id);
+        self.purged.remove(id);
+        self.last.remove(id);
+    }
+
     fn take(&mut self, line: &Line<'_>, now: Instant) {
+        if line.resource_type.is_empty() {
+            return;
+        }
         self.lines += 1;
         if line.resource_type != "container" {
             return;
@@ -86,16 +108,23 @@ impl Drop for Observer {
 impl Observer {
     /// Watches from now on.
     pub(crate) async fn begin(api: &Api) -> Result<Self> {
-        // The whole benchmark is shorter than this.
-        let request = api.request(Method::GET, "/v1/watch");
-        let request = request.timeout(Duration::from_secs(3_600));
-        let response = request.send().await?.error_for_status()?;
+        // A request to each server; each is longer than any workload.
+        let requests = api.servers().iter().map(|_| {
+            let request = api.request(Method::GET, "/v1/watch");
+            request.timeout(Duration::from_secs(7_200))
+        });
+        let requests: Vec<RequestBuilder> = requests.collect();
+        let first = requests.first().and_then(RequestBuilder::try_clone);
+        let response = first.context("an API server")?.send().await?;
+        let response = response.error_for_status()?;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let (tell, changed) = watch::channel(());
         let follower = Follower {
             seen: Arc::clone(&seen),
             tell,
             rest: Vec::new(),
+            requests,
+            position: None,
         };
         let following = tokio::spawn(follower.follow(response));
         Ok(Self {
@@ -146,10 +175,24 @@ struct Follower {
     seen: Arc<Mutex<Seen>>,
     tell: watch::Sender<()>,
     rest: Vec<u8>,
+    /// The watch, at each server.
+    requests: Vec<RequestBuilder>,
+    /// All up to here was told.
+    position: Option<String>,
 }
 
 impl Follower {
-    async fn follow(mut self, response: reqwest::Response) {
+    async fn follow(mut self, response: Response) {
+        let mut next = Some(response);
+        while let Some(response) = next {
+            self.read(response).await;
+            next = self.resume().await;
+        }
+    }
+
+    /// Reads until the watch breaks.
+    async fn read(&mut self, response: Response) {
+        self.rest.clear();
         let mut chunks = response.bytes_stream();
         while let Some(Ok(chunk)) = chunks.next().await {
             let now = Instant::now();
@@ -162,11 +205,29 @@ impl Follower {
                 for text in self.rest[..end].split(|byte| *byte == b'\n') {
                     if let Ok(line) = serde_json::from_slice::<Line<'_>>(text) {
                         seen.take(&line, now);
+                        if !line.position.is_empty() {
+                            self.position = Some(line.position.to_owned());
+                        }
                     }
                 }
             }
             self.rest.drain(..=end);
             self.tell.send_replace(());
         }
+    }
+
+    /// The same watch, from where it ended; none if it began nowhere or no server answers.
+    async fn resume(&self) -> Option<Response> {
+        let position = self.position.as_deref()?;
+        let deadline = Instant::now() + RESUMED_WITHIN;
+        for request in self.requests.iter().cycle() {
+            let request = request.try_clone()?.query(&[("after", position)]);
+            match request.send().await.and_then(Response::error_for_status) {
+                Ok(response) => return Some(response),
+                Err(_) if Instant::now() > deadline => return None,
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+        None
     }
 }

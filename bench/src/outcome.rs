@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::machine;
+use crate::table::{Table, rounded};
 
 /// What a workload found.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct Outcome {
     name: &'static str,
     parameters: Value,
     figures: Vec<Figure>,
+    table: Table,
     details: Value,
     load_before: String,
 }
@@ -28,6 +30,9 @@ struct Figure {
     unit: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     goal: Option<&'static str>,
+    /// Whether it stands in the table of all workloads.
+    #[serde(skip)]
+    is_headline: bool,
 }
 
 impl Outcome {
@@ -37,6 +42,7 @@ impl Outcome {
             name,
             parameters,
             figures: Vec::new(),
+            table: Table::default(),
             details: json!({}),
             load_before: machine::load(),
         }
@@ -49,7 +55,21 @@ impl Outcome {
             value,
             unit,
             goal: None,
+            is_headline: false,
         });
+    }
+
+    /// Adds a number that is to be seen at a glance.
+    pub(crate) fn add_headline(
+        &mut self,
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+    ) {
+        self.add(name, value, unit);
+        if let Some(figure) = self.figures.last_mut() {
+            figure.is_headline = true;
+        }
     }
 
     /// Adds a number that has a goal.
@@ -60,17 +80,43 @@ impl Outcome {
         unit: &'static str,
         goal: &'static str,
     ) {
-        self.add(name, value, unit);
+        self.add_headline(name, value, unit);
         if let Some(figure) = self.figures.last_mut() {
             figure.goal = Some(goal);
         }
     }
 
-    /// Puts the figures of another before its own.
-    pub(crate) fn put_before(&mut self, head: Self) {
-        let mut figures = head.figures;
-        figures.append(&mut self.figures);
-        self.figures = figures;
+    /// Puts the figures of another, and what it has for the file, after its own.
+    pub(crate) fn put_after(&mut self, mut tail: Self) {
+        self.figures.append(&mut tail.figures);
+        if let Value::Object(details) = tail.details {
+            for (name, value) in details {
+                self.details[name] = value;
+            }
+        }
+    }
+
+    /// Names the columns of its table.
+    pub(crate) fn columns(&mut self, columns: &[&'static str]) {
+        self.table.name_columns(columns);
+    }
+
+    /// Adds a row to its table. What is no number was not measured.
+    pub(crate) fn row(&mut self, name: impl Into<String>, values: &[f64]) {
+        self.table.add(name.into(), values);
+    }
+
+    /// Its figures, with their names and units.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = (&str, f64, &'static str)> {
+        let figures = self.figures.iter();
+        figures.map(|figure| (figure.name.as_str(), figure.value, figure.unit))
+    }
+
+    /// One of its figures; no number if there is none of that name.
+    pub(crate) fn figure(&self, name: &str) -> f64 {
+        let mut figures = self.figures();
+        let found = figures.find(|(known, _, _)| *known == name);
+        found.map_or(f64::NAN, |(_, value, _)| value)
     }
 
     /// The figures alone, by their names.
@@ -100,6 +146,7 @@ impl Outcome {
             "loadBefore": self.load_before,
             "parameters": self.parameters,
             "figures": self.figures,
+            "table": self.table.to_json(),
             "details": self.details,
         });
         let file = folder.join(format!("{}.json", self.name));
@@ -121,6 +168,46 @@ impl Outcome {
                 goal.unwrap_or_default()
             );
         }
+        for line in self.table.lines() {
+            println!("  {line}");
+        }
+    }
+
+    /// Its lines of the table of all workloads.
+    pub(crate) fn glance(&self) -> Vec<String> {
+        let figures = self.figures.iter().filter(|figure| figure.is_headline);
+        let line = |figure: &Figure| {
+            let (value, goal) = (rounded(figure.value), figure.goal.unwrap_or_default());
+            let met = figure.goal.and_then(|goal| is_met(figure.value, goal));
+            let met = met.map_or("", |met| if met { "yes" } else { "NO" });
+            let (name, unit) = (&figure.name, figure.unit);
+            format!("{:<16} {name:<46} {value:>10} {unit:<4} {goal:>8}  {met}", self.name)
+        };
+        figures.map(line).collect()
+    }
+}
+
+/// Whether a value is as its goal says: `< 15`, `> 95`, or the very number. None if that is no such goal.
+fn is_met(value: f64, goal: &str) -> Option<bool> {
+    let (sign, number) = goal.split_once(' ').unwrap_or(("", goal));
+    let number: f64 = number.parse().ok()?;
+    match sign {
+        "<" => Some(value < number),
+        ">" => Some(value > number),
+        "" => Some((value - number).abs() < f64::EPSILON),
+        _ => None,
+    }
+}
+
+/// The table of all workloads: what each has to say at a glance, and the goals.
+#[expect(clippy::print_stdout, reason = "it is what a person waits for")]
+pub(crate) fn print_summary(lines: &[String]) {
+    println!(
+        "\n{:<16} {:<46} {:>10} {:<4} {:>8}  met",
+        "workload", "figure", "value", "", "goal"
+    );
+    for line in lines {
+        println!("{line}");
     }
 }
 
@@ -128,14 +215,6 @@ impl Outcome {
 #[expect(clippy::print_stdout, reason = "it stands where its table would")]
 pub(crate) fn print_failure(error: &anyhow::Error) {
     println!("FAILED: {error:#}");
-}
-
-fn rounded(value: f64) -> String {
-    match value.abs() {
-        large if large >= 100.0 => format!("{value:.0}"),
-        middle if middle >= 1.0 => format!("{value:.1}"),
-        _ => format!("{value:.3}"),
-    }
 }
 
 /// Times in order, for percentiles.
@@ -162,5 +241,27 @@ impl Times {
             outcome.add(name, self.percentile(hundredths), "ms");
         }
         outcome.add(format!("{what} last"), self.percentile(100), "ms");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_met_by_what_it_says() {
+        assert_eq!(is_met(14.9, "< 15"), Some(true));
+        assert_eq!(is_met(15.0, "< 15"), Some(false));
+        assert_eq!(is_met(95.1, "> 95"), Some(true));
+        assert_eq!(is_met(0.0, "0"), Some(true));
+        assert_eq!(is_met(1.0, "0"), Some(false));
+        assert_eq!(is_met(1.0, "soon"), None);
+    }
+
+    #[test]
+    fn what_was_not_measured_meets_no_goal() {
+        for goal in ["< 15", "> 95", "0"] {
+            assert_eq!(is_met(f64::NAN, goal), Some(false));
+        }
     }
 }

@@ -5,22 +5,25 @@
 //! and etcd, each an operating-system process of its own. The other wiring is `droverd standalone`
 //! on SQLite. In both, all hosts are one `droverd simulate`.
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use drover_scenarios::counters::{self, Counters};
 use drover_scenarios::installation::{Api, Cluster, Drover, Embedded, Fleet, Runtime, Shape};
+use drover_scenarios::until::until;
 
 use crate::connection::Connection;
+use crate::door::Door;
 
 /// PostgreSQL as somebody would run it for Drover on a small machine. The defaults are made for
 /// half a gigabyte of memory, and let dead rows gather up to a fifth of a table.
-pub(crate) const POSTGRES: [&str; 8] = [
+pub(crate) const POSTGRES: [&str; 6] = [
     "shared_buffers=512MB",
     "max_wal_size=4GB",
     "checkpoint_timeout=15min",
     "autovacuum_naptime=5s",
     "autovacuum_vacuum_scale_factor=0.02",
     "autovacuum_vacuum_cost_limit=2000",
-    "shared_preload_libraries=pg_stat_statements",
-    "pg_stat_statements.track_utility=on",
 ];
 
 /// An installation under measurement; gone when this is dropped.
@@ -49,10 +52,18 @@ impl System {
             process_flags: process_flags.collect(),
             ..shape(process_servers)
         };
-        let cluster = Cluster::of(Runtime::Simulated, &shape).await?;
-        let extension = "CREATE EXTENSION pg_stat_statements";
-        cluster.postgres.query(extension).await?;
-        Self::with_hosts(Wiring::Cluster(Box::new(cluster)), hosts).await
+        Self::of(Runtime::Simulated, &shape, hosts).await
+    }
+
+    /// A cluster in which there are two of each server, so that there is one when the other is gone.
+    pub(crate) async fn in_pairs(process_flags: Vec<String>, hosts: usize) -> Result<Self> {
+        let shape = Shape {
+            api_servers: 2,
+            agent_servers: 2,
+            process_flags,
+            ..shape(2)
+        };
+        Self::of(Runtime::Simulated, &shape, hosts).await
     }
 
     /// A cluster of one each, with one agent that has the machine's Docker engine.
@@ -61,8 +72,13 @@ impl System {
             agents: 1,
             ..shape(1)
         };
-        let cluster = Cluster::of(Runtime::Docker, &shape).await?;
-        Self::with_hosts(Wiring::Cluster(Box::new(cluster)), 0).await
+        Self::of(Runtime::Docker, &shape, 0).await
+    }
+
+    async fn of(runtime: Runtime, shape: &Shape, hosts: usize) -> Result<Self> {
+        let cluster = Cluster::of(runtime, shape).await?;
+        Counters::prepare(&cluster.postgres).await?;
+        Self::with_hosts(Wiring::Cluster(Box::new(cluster)), hosts).await
     }
 
     /// `droverd standalone` with so many hosts beside its own.
@@ -112,6 +128,22 @@ impl System {
         }
     }
 
+    /// A client that is not put off.
+    pub(crate) fn door(&self) -> Door {
+        Door::new(self.api().servers().to_vec(), self.key.clone())
+    }
+
+    /// Waits until no host is anything but active.
+    pub(crate) async fn until_all_hosts_are_active(&self, within: Duration) -> Result<()> {
+        until("all hosts are active", within, || async {
+            let path = "/v1/hosts?state_ne=active&limit=1";
+            let others = self.api().list(path).await?;
+            ensure!(others.is_empty(), "one is {}", others[0]["state"]);
+            Ok(())
+        })
+        .await
+    }
+
     /// A connection for requests that are to cost little.
     pub(crate) async fn connect(&self) -> Result<Connection> {
         let server = self.api().servers().first().context("an API server")?;
@@ -150,7 +182,11 @@ fn shape(process_servers: usize) -> Shape {
         agent_servers: 1,
         agents: 0,
         process_flags: Vec::new(),
-        postgres_settings: POSTGRES.map(str::to_owned).to_vec(),
+        postgres_settings: [&POSTGRES[..], &counters::POSTGRES_SETTINGS[..]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         ..Shape::default()
     }
 }

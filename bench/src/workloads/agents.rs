@@ -76,7 +76,7 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     let restarted = Instant::now();
     all_are_connected(&system, agents).await?;
     let back = restarted.elapsed().as_secs_f64();
-    all_are_active(&system).await?;
+    system.until_all_hosts_are_active(WITHIN).await?;
     let active = restarted.elapsed().as_secs_f64();
     let mut storm = Outcome::of("agents", json!({}));
     reading.end(&system, agents, &mut storm).await?;
@@ -103,7 +103,7 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     Ok(outcome)
 }
 
-const ROWS: &str = "postgres rowsWritten, each";
+const ROWS: &str = "postgres rows, each";
 
 /// What a while has cost for each agent.
 struct Figures {
@@ -145,16 +145,4 @@ fn gauge(metrics: &str) -> f64 {
         .find_map(|line| line.strip_prefix(CONNECTED));
     let value = line.and_then(|rest| rest.rsplit(' ').next()?.parse().ok());
     value.unwrap_or_default()
-}
-
-async fn all_are_active(system: &System) -> Result<()> {
-    until("all hosts are active", WITHIN, || async {
-        let others = system
-            .api()
-            .list("/v1/hosts?state_ne=active&limit=1")
-            .await?;
-        ensure!(others.is_empty(), "one is {}", others[0]["state"]);
-        Ok(())
-    })
-    .await
 }

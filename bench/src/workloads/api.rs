@@ -5,12 +5,19 @@
 //! nothing is done about what is accepted. Reads go over a thousand containers in turn, and lists over
 //! ten pages from the first to the last. Each answer is made from the database and written in full:
 //! `wrk` shows no `If-None-Match`.
+//!
+//! The peer, where a Docker engine answers that is no swarm, is Docker Swarm: services of no containers,
+//! created over as many connections, which its manager writes to its own log with `fsync` as well. It is
+//! asked by the benchmark's own client, which costs more than `wrk` does.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use drover_scenarios::docker::Engine;
 use drover_scenarios::process::{Process, Program, output};
+use drover_scenarios::swarm::{Replicas, Swarm};
+use futures::future::try_join_all;
 use serde_json::json;
 
 use crate::budget::Reading;
@@ -87,7 +94,45 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
         outcome.add(format!("{what} p99"), found.p99, "ms");
         outcome.detail(what, cost.by_name());
     }
+    let ours = outcome.figure("create");
+    drop(system);
+    match peer(size).await {
+        Ok(rate) => {
+            outcome.add_headline("Swarm, services created", rate, "/s");
+            let name = "create, to Swarm's services";
+            outcome.add_with_goal(name, ours / rate * 100.0, "%", "> 100");
+        }
+        Err(why) => outcome.detail("noPeer", json!(format!("{why:#}"))),
+    }
     Ok(outcome)
+}
+
+/// The services a second that Docker Swarm creates, none of which has a container.
+async fn peer(size: Size) -> Result<f64> {
+    let engine = Engine::with_hello().await?;
+    let label = Engine::own_label()?;
+    let swarm = Swarm::begin(&engine).await?;
+    let replicas = Replicas {
+        count: 0,
+        command: &[],
+        network: "host",
+        label: (&label.0, &label.1),
+    };
+    let began = Instant::now();
+    let end = began + Duration::from_secs(size.seconds);
+    let creating = (0..size.connections).map(|connection| {
+        let swarm = &swarm;
+        async move {
+            let mut count = 0_u32;
+            while Instant::now() < end {
+                swarm.create(&format!("drover-{connection}-{count}"), replicas).await?;
+                count += 1;
+            }
+            anyhow::Ok(count)
+        }
+    });
+    let created: u32 = try_join_all(creating).await?.into_iter().sum();
+    Ok(f64::from(created) / began.elapsed().as_secs_f64())
 }
 
 /// One kind of request, to several addresses in turn.

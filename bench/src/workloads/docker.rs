@@ -1,9 +1,16 @@
-//! W2: real containers, by Drover and by the bare Docker API on the same engine in the same run.
+//! W2: real containers, by the bare Docker API, by Drover and by Docker Swarm, on the same engine in the
+//! same run.
 //!
-//! Rounds of both take turns, so that what the machine does besides weighs on both alike; each begins
-//! with an engine that has none of the containers of the round before. A round is over when the last of
-//! its containers runs: by the answer to its start for the bare API, by a watch of Drover's API for
-//! Drover, which also has it in the database then. The figure to quote is the ratio of the medians.
+//! Rounds of the three take turns, so that what the machine does besides weighs on all alike; each begins
+//! with an engine that has none of the containers of the round before, and that is a swarm while it is
+//! Swarm's turn only. A round is over when the last of its containers runs: by the answer to its start for
+//! the bare API, by a watch of Drover's API for Drover, by the list of its tasks for Swarm; the latter two
+//! have it in their databases then. The figures to quote are the ratios of the medians.
+//!
+//! All three start the same image with the same command in the same network: the host's, or Docker's default
+//! bridge (`--network bridge`), where Linux makes the devices of each container one after the other and all
+//! three wait for that. Swarm's own networks need more of the kernel than every machine has (IPVS). An engine
+//! that is part of a swarm already is somebody's, and then the peer is left out.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -11,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bollard::models::{ContainerCreateBody, HostConfig};
+use clap::ValueEnum;
 use drover_scenarios::docker::{Engine, HELLO};
 use drover_scenarios::installation::Drover;
+use drover_scenarios::swarm::{Replicas, Swarm};
 use futures::future::try_join_all;
 use serde_json::json;
 
@@ -23,9 +32,14 @@ use crate::outcome::{Outcome, Times};
 use crate::system::System;
 
 const WITHIN: Duration = Duration::from_secs(300);
-/// The containers that an agent is to hold in little memory.
-const HELD: usize = 50;
-
+/// What each container runs: nothing that needs a port, and it ends when it is told to.
+const COMMAND: [&str; 3] = [
+    "/bin/sh",
+    "-c",
+    "trap 'exit 0' TERM; sleep 3600 & wait $!",
+];
+/// The service of Swarm's rounds.
+const SERVICE: &str = "drover-bench";
 /// How many containers, how often.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Size {
@@ -38,11 +52,34 @@ pub(crate) struct Size {
     /// How many rounds of each
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: usize,
+    /// The network that all containers join
+    #[arg(long, value_enum, default_value_t = Network::Host)]
+    pub(crate) network: Network,
+    /// How many containers the agent holds when its memory is looked at
+    #[arg(long, default_value_t = 50)]
+    pub(crate) held: usize,
+}
+
+/// A network that every host has, and that Swarm knows.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Network {
+    Host,
+    Bridge,
+}
+
+impl Network {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Bridge => "bridge",
+        }
+    }
 }
 
 pub(crate) async fn run(size: Size) -> Result<Outcome> {
     let parameters = json!({
         "containers": size.containers, "connections": size.connections, "rounds": size.rounds,
+        "network": size.network.name(),
     });
     let mut system = System::with_docker().await?;
     let mut outcome = Outcome::of("docker", parameters);
@@ -50,30 +87,48 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     let observer = Observer::begin(system.api()).await?;
     let alone = resident_kib(agent) / 1024.0;
     let warm_up = Size {
-        containers: HELD,
+        containers: size.held,
         ..size
     };
     by_drover(&system, &observer, warm_up).await?;
     let held = resident_kib(agent) / 1024.0;
     clear(&system, &observer).await?;
 
-    let (mut bare, mut ours, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    // An engine may be unable to be one, too: those that keep containers alive without themselves are.
+    let has_peer = match Swarm::begin(system.drover().engine()?).await {
+        Ok(_) => true,
+        Err(why) => {
+            outcome.detail("noPeer", json!(format!("{why:#}")));
+            false
+        }
+    };
+    let (mut bare, mut ours, mut peers) = (Vec::new(), Vec::new(), Vec::new());
+    let mut times = Vec::new();
     for _ in 0..size.rounds {
         bare.push(by_hand(system.drover(), size).await?);
         let (rate, round) = by_drover(&system, &observer, size).await?;
         ours.push(rate);
         times.extend(round);
         clear(&system, &observer).await?;
+        if has_peer {
+            peers.push(by_swarm(system.drover(), size).await?);
+        }
     }
     outcome.detail("bareRounds", json!(bare));
     outcome.detail("droverRounds", json!(ours));
-    let (bare, ours) = (median(bare), median(ours));
-    outcome.add("bare Docker API, running", bare, "/s");
-    outcome.add("Drover, running", ours, "/s");
+    outcome.detail("swarmRounds", json!(peers));
+    let (bare, ours, peer) = (median(bare), median(ours), median(peers));
+    outcome.add_headline("bare Docker API, running", bare, "/s");
+    outcome.add_headline("Drover, running", ours, "/s");
     outcome.add_with_goal("Drover to bare", ours / bare * 100.0, "%", "> 95");
+    if has_peer {
+        outcome.add_headline("Swarm, running", peer, "/s");
+        outcome.add("Swarm to bare", peer / bare * 100.0, "%");
+        outcome.add_with_goal("Drover to Swarm", ours / peer * 100.0, "%", "> 100");
+    }
     Times::of(times).add_to(&mut outcome, "asked to running");
     outcome.add("memory of the agent with none", alone, "MiB");
-    let name = format!("memory of the agent with {HELD}");
+    let name = format!("memory of the agent with {}", size.held);
     outcome.add_with_goal(name, held, "MiB", "< 15");
     Ok(outcome)
 }
@@ -84,7 +139,10 @@ async fn by_drover(
     observer: &Observer,
     size: Size,
 ) -> Result<(f64, Vec<Duration>)> {
-    let spec = system.drover().hello(json!({ "start": true })).to_string();
+    let spec = json!({
+        "start": true, "command": COMMAND, "networks": [{ "network": size.network.name() }],
+    });
+    let spec = system.drover().hello(spec).to_string();
     let created = create_all(system, &spec, size.containers, size.connections).await?;
     let ran = |seen: &Seen| {
         let moments = created.iter().map(|one| seen.running.get(&one.id).copied());
@@ -127,7 +185,7 @@ async fn by_hand(drover: &Drover, size: Size) -> Result<f64> {
     let workers = (0..size.connections).map(|_| async {
         while left.get() > 0 {
             left.set(left.get() - 1);
-            create_and_start(engine, drover.label()).await?;
+            create_and_start(engine, drover.label(), size.network).await?;
         }
         anyhow::Ok(())
     });
@@ -140,12 +198,35 @@ async fn by_hand(drover: &Drover, size: Size) -> Result<f64> {
     Ok(rate)
 }
 
-async fn create_and_start(engine: &Engine, (name, value): (&str, &str)) -> Result<()> {
+/// One round of Swarm, as one service: containers a second.
+async fn by_swarm(drover: &Drover, size: Size) -> Result<f64> {
+    let engine = drover.engine()?;
+    let swarm = Swarm::begin(engine).await?;
+    let replicas = Replicas {
+        count: size.containers,
+        command: &COMMAND,
+        network: size.network.name(),
+        label: drover.label(),
+    };
+    let began = Instant::now();
+    swarm.create(SERVICE, replicas).await?;
+    swarm.wait_until_running(SERVICE, size.containers, WITHIN).await?;
+    let rate = size.containers as f64 / began.elapsed().as_secs_f64();
+    swarm.remove(SERVICE, drover.label()).await?;
+    Ok(rate)
+}
+
+async fn create_and_start(
+    engine: &Engine,
+    (name, value): (&str, &str),
+    network: Network,
+) -> Result<()> {
     let body = ContainerCreateBody {
         image: Some(HELLO.to_owned()),
+        cmd: Some(COMMAND.map(str::to_owned).to_vec()),
         labels: Some(HashMap::from([(name.to_owned(), value.to_owned())])),
         host_config: Some(HostConfig {
-            network_mode: Some("bridge".to_owned()),
+            network_mode: Some(network.name().to_owned()),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()

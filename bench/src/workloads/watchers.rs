@@ -80,28 +80,28 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
         orders.push(followed??);
     }
     let took = began.elapsed();
-    reading.end(&system, changes, &mut outcome).await?;
+    let mut cost = Outcome::of("watchers", json!({}));
+    reading.end(&system, changes, &mut cost).await?;
     let first = orders.first().context("somebody watches")?;
     ensure!(
         orders.iter().all(|order| order == first),
         "not all are told the same"
     );
     let lines = seen.lines.load(Ordering::Relaxed) as f64;
-    let mut head = Outcome::of("watchers", json!({}));
-    head.add("changes", changes as f64 / written.as_secs_f64(), "/s");
-    head.add("delivered", lines / took.as_secs_f64(), "/s");
+    outcome.add("changes", changes as f64 / written.as_secs_f64(), "/s");
+    outcome.add_headline("delivered", lines / took.as_secs_f64(), "/s");
     let answered = seen.answered.lock().unwrap_or_else(PoisonError::into_inner);
     let read = seen.read.lock().unwrap_or_else(PoisonError::into_inner);
     let delays = read.iter().filter_map(|(id, read)| {
         let answered = answered.get(id)?;
         Some(read.saturating_duration_since(*answered))
     });
-    Times::of(delays).add_to(&mut head, "answered to told");
+    Times::of(delays).add_to(&mut outcome, "answered to told");
     if let (Some(api), Some(before)) = (api, before) {
         let grown = resident_kib(api) - before;
-        head.add("memory of api, for each", grown / watchers as f64, "KiB");
+        outcome.add_headline("memory of api, for each", grown / watchers as f64, "KiB");
     }
-    outcome.put_before(head);
+    outcome.put_after(cost);
     Ok(outcome)
 }
 

@@ -20,6 +20,8 @@ use crate::ports::Port;
 pub const HELLO: &str = "drover/hello";
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// The work of a drop is given up after this time.
+const APART_WITHIN: Duration = Duration::from_secs(90);
 
 /// A connection to the engine at `DOCKER_HOST`, or at the default socket.
 #[derive(Clone, Debug)]
@@ -123,28 +125,30 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// On a thread and a runtime of its own: the test's runtime cannot be waited for in a drop,
-    /// and its connections die with it.
     fn sweep(&self) -> Result<()> {
         let (name, value) = (self.name.clone(), self.value.clone());
-        let sweeping = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            runtime.block_on(async {
-                let work = async {
-                    Engine::connect()
-                        .await?
-                        .remove_containers(&name, &value)
-                        .await
-                };
-                tokio::time::timeout(Duration::from_secs(60), work).await?
-            })
-        });
-        sweeping
-            .join()
-            .map_err(|_| anyhow!("the sweeping thread panicked"))?
+        apart(move || async move {
+            let engine = Engine::connect().await?;
+            engine.remove_containers(&name, &value).await
+        })
     }
+}
+
+/// Does the work of a drop, on a thread and a runtime of its own: the test's runtime cannot be waited for
+/// in a drop, and its connections die with it.
+pub(crate) fn apart<Work>(work: impl FnOnce() -> Work + Send + 'static) -> Result<()>
+where
+    Work: Future<Output = Result<()>>,
+{
+    let working = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async { tokio::time::timeout(APART_WITHIN, work()).await? })
+    });
+    working
+        .join()
+        .map_err(|_| anyhow!("the thread of a drop panicked"))?
 }
 
 impl Drop for Sweeper {

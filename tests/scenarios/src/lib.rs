@@ -16,16 +16,18 @@
 //!                  until <-------'
 //!   registry: one image, for Docker to fetch
 //!   docker: the engine of this machine, cleared of a test's containers by their label
-//!   engine: one of a test's own, to be killed
+//!   engine: one of a test's own, to be killed     swarm: the engine as another orchestrator
 //!   network, detour: ways that are cut, or slow
 //!
 //!   installation: Drover itself, embedded or as a cluster, made of all these
 //!   scenarios ---> facts: what is claimed of an installation, the same for both wirings
+//!   counters: what work has cost the parts of a cluster
 //! ```
 //!
 //! A test fails with a panic (`unwrap`, `assert`), not with an `Err` that it returns: only a
 //! panic lets the guards print the end of their logs.
 
+pub mod counters;
 pub mod detour;
 pub mod docker;
 pub mod engine;
@@ -42,4 +44,5 @@ mod program;
 pub mod registry;
 pub mod scenarios;
 pub mod stream;
+pub mod swarm;
 pub mod until;

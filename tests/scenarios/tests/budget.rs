@@ -1,0 +1,89 @@
+//! The budget of one create: how much of the database, the bus and the lock service a container may take
+//! until it runs. Counts only, and no times: these hold on any machine.
+//!
+//! Two hundred are asked for while the process server is paused, so that all of them are at hand when it
+//! goes on: how much of it is done together does not hang on how fast this machine is. Rows and messages
+//! are the same for each container however it comes, and bounded tightly; statements and transactions are
+//! fewer the more is done together, and bounded for a burst like this one. What the servers do by the
+//! clock meanwhile (heartbeats, sweeps, counting what there is) is in it too, so the bounds leave it room.
+//!
+//! A bound that is passed is a question: what has become dearer, and is it worth that? If so, it is moved,
+//! with the reason beside it, and `docs/performance.md` says what it costs.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "all of this is a test, and what was counted is part of its output"
+)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::ensure;
+use drover_scenarios::counters::{Counters, NOT_COUNTED, POSTGRES_SETTINGS};
+use drover_scenarios::installation::{Cluster, Runtime, Shape};
+use drover_scenarios::until::until;
+use serde_json::json;
+
+const CONTAINERS: usize = 200;
+/// Before anything is counted: connections, plans and caches.
+const WARM_UP: usize = 20;
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// The most of each for one container, and why.
+const BOUNDS: [(&str, f64); 0] = [];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_takes_no_more_than_its_budget() {
+    let shape = Shape {
+        api_servers: 1,
+        process_servers: 1,
+        agent_servers: 1,
+        postgres_settings: POSTGRES_SETTINGS.map(str::to_owned).to_vec(),
+        ..Shape::default()
+    };
+    let mut cluster = Cluster::of(Runtime::Simulated, &shape).await.unwrap();
+    Counters::prepare(&cluster.postgres).await.unwrap();
+    create(&cluster, WARM_UP).await;
+    all_run(&cluster, WARM_UP).await;
+
+    let counters = Counters::read(&cluster).await.unwrap();
+    cluster.process_servers[0].pause().unwrap();
+    create(&cluster, CONTAINERS).await;
+    cluster.process_servers[0].resume().unwrap();
+    all_run(&cluster, WARM_UP + CONTAINERS).await;
+    let counted = counters.until_now(&cluster).await.unwrap();
+
+    let each: BTreeMap<String, f64> = counted
+        .into_iter()
+        .map(|(name, value)| (name, value / CONTAINERS as f64))
+        .collect();
+    eprintln!("for each of {CONTAINERS} containers: {each:#?}");
+    let dearer = BOUNDS.iter().filter_map(|(name, most)| {
+        let value = each.get(*name).copied().unwrap_or(f64::NAN);
+        // What was not counted is no less than its bound.
+        (!(value <= *most)).then(|| format!("{name}: {value:.2} for each, and {most} at most"))
+    });
+    let dearer: Vec<String> = dearer.collect();
+    assert!(dearer.is_empty(), "{}", dearer.join("\n"));
+}
+
+/// Asks for so many at the same time.
+async fn create(cluster: &Cluster, count: usize) {
+    let asked = (0..count).map(|_| cluster.drover.create(json!({})));
+    futures::future::try_join_all(asked).await.unwrap();
+}
+
+/// Waits until so many run, by looks that are not counted.
+async fn all_run(cluster: &Cluster, count: usize) {
+    let running = format!(
+        "SELECT {NOT_COUNTED} count(*) FROM resource WHERE type = 'container' AND state = 'running'"
+    );
+    until("all containers run", WITHIN, || async {
+        let run: usize = cluster.postgres.query(&running).await?.parse()?;
+        ensure!(run == count, "{run} of {count} do");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
