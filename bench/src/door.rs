@@ -51,7 +51,9 @@ impl Door {
         let accepted = loop {
             let why = match timeout(ANSWERED_WITHIN, self.try_once(key, spec)).await {
                 Ok(Ok(Ok(id))) => break Ok(id),
-                Ok(Ok(Err(refusal))) if !may_be_repeated(&refusal) => break Err(refusal.to_string()),
+                Ok(Ok(Err(refusal))) if !may_be_repeated(&refusal) => {
+                    break Err(refusal.to_string());
+                }
                 Ok(Ok(Err(refusal))) => refusal.to_string(),
                 Ok(Err(error)) => format!("{error:#}"),
                 Err(_) => format!("no answer within {ANSWERED_WITHIN:?}"),

@@ -60,12 +60,7 @@ impl Outcome {
     }
 
     /// Adds a number that is to be seen at a glance.
-    pub(crate) fn add_headline(
-        &mut self,
-        name: impl Into<String>,
-        value: f64,
-        unit: &'static str,
-    ) {
+    pub(crate) fn add_headline(&mut self, name: impl Into<String>, value: f64, unit: &'static str) {
         self.add(name, value, unit);
         if let Some(figure) = self.figures.last_mut() {
             figure.is_headline = true;
@@ -181,7 +176,10 @@ impl Outcome {
             let met = figure.goal.and_then(|goal| is_met(figure.value, goal));
             let met = met.map_or("", |met| if met { "yes" } else { "NO" });
             let (name, unit) = (&figure.name, figure.unit);
-            format!("{:<16} {name:<46} {value:>10} {unit:<4} {goal:>8}  {met}", self.name)
+            format!(
+                "{:<16} {name:<46} {value:>10} {unit:<4} {goal:>8}  {met}",
+                self.name
+            )
         };
         figures.map(line).collect()
     }

@@ -125,7 +125,9 @@ async fn peer(size: Size) -> Result<f64> {
         async move {
             let mut count = 0_u32;
             while Instant::now() < end {
-                swarm.create(&format!("drover-{connection}-{count}"), replicas).await?;
+                swarm
+                    .create(&format!("drover-{connection}-{count}"), replicas)
+                    .await?;
                 count += 1;
             }
             anyhow::Ok(count)

@@ -43,13 +43,23 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     outcome.columns(&["in a burst", "alone"]);
     let observer = Observer::begin(system.api()).await?;
     warm_up(&system, &observer, CONNECTIONS).await?;
-    let burst = measure(&system, &observer, size.containers, CONNECTIONS).await?.cost;
+    let burst = measure(&system, &observer, size.containers, CONNECTIONS)
+        .await?
+        .cost;
     let alone = one_by_one(&system, &observer, size.alone).await?;
     for (name, value, unit) in burst.figures() {
-        let unit = if unit.is_empty() { String::new() } else { format!(" ({unit})") };
+        let unit = if unit.is_empty() {
+            String::new()
+        } else {
+            format!(" ({unit})")
+        };
         outcome.row(format!("{name}{unit}"), &[value, alone.figure(name)]);
     }
-    for name in ["cpu of all, each", "postgres statements, each", "postgres rows, each"] {
+    for name in [
+        "cpu of all, each",
+        "postgres statements, each",
+        "postgres rows, each",
+    ] {
         let unit = if name.starts_with("cpu") { "us" } else { "" };
         outcome.add_headline(name, burst.figure(name), unit);
     }

@@ -72,7 +72,10 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     });
     let mut outcome = Outcome::of("churn", parameters);
 
-    let (warm, whole) = (Duration::from_secs(size.warm_up), Duration::from_secs(size.seconds));
+    let (warm, whole) = (
+        Duration::from_secs(size.warm_up),
+        Duration::from_secs(size.seconds),
+    );
     let began = Instant::now();
     let open = (0..CLIENTS).map(|_| system.connect());
     let clients = futures::future::try_join_all(open).await?;
@@ -133,7 +136,9 @@ async fn come_and_go(
     observer: &Observer,
     due: Instant,
 ) -> Result<Cycle> {
-    let id = connection.post("/v1/containers", &container(&json!({}))).await?;
+    let id = connection
+        .post("/v1/containers", &container(&json!({})))
+        .await?;
     let runs = |seen: &Seen| seen.running.get(&id).copied();
     let ran = observer.until("it runs", WITHIN, runs).await?;
     connection.delete(&format!("/v1/containers/{id}")).await?;

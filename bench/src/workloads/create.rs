@@ -73,7 +73,12 @@ async fn run(name: &'static str, system: &System, size: Size) -> Result<(Outcome
     outcome.add("first running after", burst.first, "ms");
     burst.accepting.add_to(&mut outcome, "asked to accepted");
     burst.times.add_to(&mut outcome, "asked to running");
-    let doubled = observer.seen().runs.values().filter(|runs| **runs > 1).count();
+    let doubled = observer
+        .seen()
+        .runs
+        .values()
+        .filter(|runs| **runs > 1)
+        .count();
     outcome.add_with_goal("came to running more than once", doubled as f64, "", "0");
     outcome.add("changes, each", burst.changes, "");
     for fleet in &system.fleets {

@@ -33,11 +33,7 @@ use crate::system::System;
 
 const WITHIN: Duration = Duration::from_secs(300);
 /// What each container runs: nothing that needs a port, and it ends when it is told to.
-const COMMAND: [&str; 3] = [
-    "/bin/sh",
-    "-c",
-    "trap 'exit 0' TERM; sleep 3600 & wait $!",
-];
+const COMMAND: [&str; 3] = ["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait $!"];
 /// The service of Swarm's rounds.
 const SERVICE: &str = "drover-bench";
 /// How many containers, how often.
@@ -210,7 +206,9 @@ async fn by_swarm(drover: &Drover, size: Size) -> Result<f64> {
     };
     let began = Instant::now();
     swarm.create(SERVICE, replicas).await?;
-    swarm.wait_until_running(SERVICE, size.containers, WITHIN).await?;
+    swarm
+        .wait_until_running(SERVICE, size.containers, WITHIN)
+        .await?;
     let rate = size.containers as f64 / began.elapsed().as_secs_f64();
     swarm.remove(SERVICE, drover.label()).await?;
     Ok(rate)

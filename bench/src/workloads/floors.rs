@@ -43,7 +43,10 @@ pub(crate) struct Size {
 pub(crate) async fn run(size: Size) -> Result<Outcome> {
     let mut outcome = Outcome::of("floors", json!({ "seconds": size.seconds }));
     let shapes = [(1, 1), (1, 16), (BATCH, 1), (BATCH, 4)];
-    for ((batch, clients), rate) in shapes.into_iter().zip(postgres(size.seconds, &shapes).await?) {
+    for ((batch, clients), rate) in shapes
+        .into_iter()
+        .zip(postgres(size.seconds, &shapes).await?)
+    {
         let name = format!("postgres: containers, {batch} a commit, {clients} clients");
         outcome.add(name, rate, "/s");
     }

@@ -130,7 +130,11 @@ async fn of_etcd(url: &str) -> Result<BTreeMap<String, f64>> {
         values.sum()
     };
     let counters = [
-        ("transactions", "grpc_server_handled_total", "grpc_method=\"Txn\""),
+        (
+            "transactions",
+            "grpc_server_handled_total",
+            "grpc_method=\"Txn\"",
+        ),
         ("proposals", "etcd_server_proposals_committed_total", ""),
         ("syncs", "etcd_disk_wal_fsync_duration_seconds_count", ""),
     ];

@@ -86,7 +86,11 @@ impl Swarm {
             ..SwarmInitRequest::default()
         };
         // The guard is there by now: a swarm that came to be but did not say so is left as well.
-        engine.client.init_swarm(asked).await.context("docker swarm init")?;
+        engine
+            .client
+            .init_swarm(asked)
+            .await
+            .context("docker swarm init")?;
         Ok(swarm)
     }
 
@@ -145,9 +149,15 @@ impl Swarm {
             let tasks = self.engine.client.list_tasks(Some(asked)).await?;
             let states = tasks.iter().filter_map(|task| task.status.as_ref());
             let is_running = |state: &Option<TaskState>| *state == Some(TaskState::RUNNING);
-            let running = states.clone().filter(|status| is_running(&status.state)).count();
+            let running = states
+                .clone()
+                .filter(|status| is_running(&status.state))
+                .count();
             let other = states.clone().find(|status| !is_running(&status.state));
-            ensure!(running >= count, "{running} of {count} do; one of the others: {other:?}");
+            ensure!(
+                running >= count,
+                "{running} of {count} do; one of the others: {other:?}"
+            );
             Ok(())
         })
         .await
@@ -158,7 +168,11 @@ impl Swarm {
     /// # Errors
     /// When they stay.
     pub async fn remove(&self, name: &str, (label, value): (&str, &str)) -> Result<()> {
-        self.engine.client.delete_service(name).await.context("docker service rm")?;
+        self.engine
+            .client
+            .delete_service(name)
+            .await
+            .context("docker service rm")?;
         until("the service is gone", GONE_WITHIN, || async {
             let left = self.engine.containers(label, value).await?;
             ensure!(left.is_empty(), "{} of its containers are left", left.len());
@@ -171,7 +185,9 @@ impl Swarm {
 async fn has_bridge(engine: &Engine) -> Result<bool> {
     match engine.client.inspect_network(BRIDGE, None).await {
         Ok(_) => Ok(true),
-        Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(Error::DockerResponseServerError {
+            status_code: 404, ..
+        }) => Ok(false),
         Err(error) => Err(error).context("looking for the bridge of swarms"),
     }
 }
@@ -181,7 +197,11 @@ async fn leave(had_bridge: bool) -> Result<()> {
     let engine = Engine::connect().await?;
     if Swarm::is_on(&engine).await? {
         let force = LeaveSwarmOptionsBuilder::new().force(true).build();
-        engine.client.leave_swarm(Some(force)).await.context("docker swarm leave")?;
+        engine
+            .client
+            .leave_swarm(Some(force))
+            .await
+            .context("docker swarm leave")?;
     }
     if had_bridge {
         return Ok(());

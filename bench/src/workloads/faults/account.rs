@@ -10,12 +10,13 @@ use crate::observer::Seen;
 use crate::system::System;
 
 /// The columns of its row, in the order of [`Account::figures`].
-pub(super) const COLUMNS: [&str; 10] = [
+pub(super) const COLUMNS: [&str; 11] = [
     "under way",
+    "they run s",
     "asked meanwhile",
     "again",
-    "longest s",
-    "settled s",
+    "answered s",
+    "all settled s",
     "lost",
     "in error",
     "twice",
@@ -31,6 +32,8 @@ pub(super) struct Account {
     accepted: HashSet<String>,
     /// Under way when it came.
     pub(super) under_way: usize,
+    /// Seconds until the last of those ran.
+    pub(super) they_run: f64,
     asked: usize,
     /// Requests that were made again.
     pub(super) repeated: usize,
@@ -67,7 +70,9 @@ impl Account {
                 Ok(id) => drop(account.accepted.insert(id)),
                 Err(why) => {
                     account.refused += 1;
-                    account.odd.push(json!({ "what": "unanswered", "why": why }));
+                    account
+                        .odd
+                        .push(json!({ "what": "unanswered", "why": why }));
                 }
             }
         }
@@ -111,7 +116,11 @@ impl Account {
     /// Asks the API about those that are not as they should be.
     pub(super) async fn look_at_the_odd(&mut self, system: &System) -> Result<()> {
         for (what, id) in self.odd_ids.drain(..).take(TOLD) {
-            let container = system.api().get(&format!("/v1/containers/{id}")).await?.body;
+            let container = system
+                .api()
+                .get(&format!("/v1/containers/{id}"))
+                .await?
+                .body;
             let processes = system.drover().processes(&id).await?;
             let processes = processes.iter().map(|process| {
                 json!({
@@ -131,6 +140,7 @@ impl Account {
     pub(super) fn figures(&self) -> [f64; COLUMNS.len()] {
         [
             self.under_way as f64,
+            self.they_run,
             self.asked as f64,
             self.repeated as f64,
             self.longest,

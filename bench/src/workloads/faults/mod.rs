@@ -97,7 +97,12 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     outcome.add_with_goal("lost", all.lost as f64, "", "0");
     outcome.add_with_goal("in error", all.failed as f64, "", "0");
     outcome.add_with_goal("came to running more than once", all.twice as f64, "", "0");
-    outcome.add_with_goal("made without having been asked for", all.unasked as f64, "", "0");
+    outcome.add_with_goal(
+        "made without having been asked for",
+        all.unasked as f64,
+        "",
+        "0",
+    );
     outcome.add_with_goal("never answered", all.refused as f64, "", "0");
     outcome.add("asked for again at the door", all.repeated as f64, "");
     outcome.add_headline("longest until all was settled", all.settled, "s");
@@ -131,16 +136,24 @@ async fn strike(
     };
     let (asked, ()) = tokio::try_join!(asking, striking)?;
 
-    let accepted = created.into_iter().map(|one| one.id);
-    let mut account = Account::of(accepted.collect(), asked);
+    let created: Vec<String> = created.into_iter().map(|one| one.id).collect();
+    let mut account = Account::of(created.clone(), asked);
     account.under_way = size.containers - run_by_now;
     let all = |seen: &Seen| account.is_settled(seen).then(Instant::now);
     // What is not settled in time is told of, and the others go on.
     let settled = observer.until("all settled", SETTLED_WITHIN, all).await;
     account.settled = settled.map_or(f64::NAN, |at| (at - struck).as_secs_f64());
+    let last = |seen: &Seen| created.iter().map(|id| seen.running.get(id).copied()).max();
+    let last = last(&observer.seen()).flatten();
+    account.they_run = last.map_or(f64::NAN, |at| {
+        at.saturating_duration_since(struck).as_secs_f64()
+    });
     account.close(&observer.seen(), &before);
     account.look_at_the_odd(system).await?;
-    system.cluster_parts()?.wait_until_servers_are_ready().await?;
+    system
+        .cluster_parts()?
+        .wait_until_servers_are_ready()
+        .await?;
     system.until_all_hosts_are_active(READY_WITHIN).await?;
     Ok(account)
 }
