@@ -114,9 +114,10 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     outcome.add("database at last", last.database / 1e6, "MB");
     let growth = (last.database / first.database - 1.0) * 100.0;
     outcome.add_with_goal("growth of the database", growth, "%", "< 10");
+    outcome.columns(&["at first", "at last", "ratio"]);
     for ((part, before), (_, after)) in first.memory.iter().zip(&last.memory) {
-        outcome.add(format!("memory of {part} at first"), before / 1024.0, "MiB");
-        outcome.add(format!("memory of {part} at last"), after / 1024.0, "MiB");
+        let cells = [before / 1024.0, after / 1024.0, after / before];
+        outcome.row(format!("memory of {part} (MiB)"), &cells);
     }
     if let Wiring::Cluster(cluster) = &system.wiring {
         let tables: Value = serde_json::from_str(&cluster.postgres.query(LARGEST).await?)?;

@@ -120,7 +120,7 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     if has_peer {
         outcome.add_headline("Swarm, running", peer, "/s");
         outcome.add("Swarm to bare", peer / bare * 100.0, "%");
-        outcome.add_with_goal("Drover to Swarm", ours / peer * 100.0, "%", "> 100");
+        outcome.add_headline("Drover to Swarm", ours / peer * 100.0, "%");
     }
     Times::of(times).add_to(&mut outcome, "asked to running");
     outcome.add("memory of the agent with none", alone, "MiB");

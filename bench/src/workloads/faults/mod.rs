@@ -44,7 +44,7 @@ const FEW: usize = 20;
 const AFTER: Duration = Duration::from_secs(2);
 
 /// How much is under way, and for how long what is struck is away.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Size {
     /// How many containers are under way at each strike
     #[arg(long, default_value_t = 1_000)]
@@ -61,12 +61,12 @@ pub(crate) struct Size {
     /// For how long the locks of a process server that died are kept, in seconds
     #[arg(long, default_value_t = 10)]
     pub(crate) lease_seconds: u64,
-    /// This one alone
-    #[arg(long)]
-    pub(crate) only: Option<Fault>,
+    /// These alone, with commas between them
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Fault::ALL)]
+    pub(crate) only: Vec<Fault>,
 }
 
-pub(crate) async fn run(size: Size) -> Result<Outcome> {
+pub(crate) async fn run(size: &Size) -> Result<Outcome> {
     let parameters = json!({
         "containers": size.containers, "hosts": size.hosts, "rate": size.rate,
         "awaySeconds": size.away, "leaseSeconds": size.lease_seconds,
@@ -79,10 +79,7 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     warm_up(&system, &observer, 16).await?;
 
     let mut all = Account::default();
-    for fault in Fault::ALL {
-        if size.only.is_some_and(|only| only != fault) {
-            continue;
-        }
+    for fault in size.only.iter().copied() {
         let account = strike(&mut system, &observer, fault, size).await?;
         outcome.row(fault.what(), &account.figures());
         if fault == Fault::ProcessServer {
@@ -113,7 +110,7 @@ async fn strike(
     system: &mut System,
     observer: &Observer,
     fault: Fault,
-    size: Size,
+    size: &Size,
 ) -> Result<Account> {
     let spec = container(&json!({}));
     let before = Account::ids(&observer.seen());
