@@ -55,7 +55,7 @@ impl Table {
 pub(crate) fn rounded(value: f64) -> String {
     match value.abs() {
         none if none.is_nan() => "-".to_owned(),
-        nothing if nothing == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 1.0 => format!("{value:.1}"),
         _ => format!("{value:.3}"),
