@@ -25,10 +25,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Kept out of line, so that a ping does not take the room of a container's whole spec.
         .boxed(".drover.v1.Command.action.create_container")
         .boxed(".drover.v1.Command.action.open_stream")
+        .boxed(".drover.v1.Command.action.pull_image")
         .boxed(".drover.v1.ServerFrame.content.command")
         .boxed(".drover.v1.Reply.result.host_stats")
         // Nothing prints a credential.
-        .skip_debug([".drover.v1.RotateCredential"])
+        .skip_debug([".drover.v1.RotateCredential", ".drover.v1.RegistryLogin"])
         .compile_fds(descriptors)?;
     Ok(())
 }

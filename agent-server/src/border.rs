@@ -34,6 +34,14 @@ pub(crate) fn check_reply(reply: &mut Reply, asked: Option<&Envelope>) -> Result
             let is_sound = is_name(&seen.volume_id) && is_name(&seen.runtime_id);
             is_sound.then_some(()).ok_or(Offence::Unsound)
         }
+        Some(reply::Result::Image(seen)) => {
+            let asked = asked.and_then(|asked| asked.resource.as_ref());
+            if asked.is_some_and(|asked| asked.id != seen.image_id) {
+                return Err(Offence::ForeignContainer);
+            }
+            let is_sound = is_name(&seen.image_id) && is_name(&seen.runtime_id);
+            is_sound.then_some(()).ok_or(Offence::Unsound)
+        }
         Some(reply::Result::Inventory(inventory)) => check_inventory(inventory),
         Some(reply::Result::Failure(failure)) => {
             make_harmless(&mut failure.message);

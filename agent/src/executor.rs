@@ -13,11 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_domain::{Fence, ResourceId, ResourceRef, ResourceType};
-use drover_proto::v1::create_container::PullPolicy;
-use drover_proto::v1::seen_container::State;
 use drover_proto::v1::{
-    AgentFrame, Command, CreateContainer, CredentialKept, Failure, Inventory, Pong, Reply,
-    RotateCredential, SeenContainer, agent_frame, command::Action, failure::Code, reply,
+    AgentFrame, Command, CredentialKept, Failure, Inventory, Pong, Reply, RotateCredential,
+    SeenContainer, agent_frame, command::Action, failure::Code, reply,
 };
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::error::TrySendError;
@@ -27,6 +25,7 @@ use tracing::{debug, info};
 
 use crate::credentials::{Credentials, NotKept};
 use crate::health::HealthChecks;
+use crate::images::Images;
 use crate::ledger::{Admission, Ledger, Place, Ticket, Waiter};
 use crate::machine;
 use crate::registrar::Chain;
@@ -193,6 +192,10 @@ impl Executor {
                 let removed = self.tools.runtime.remove_volume(id).await;
                 removed.map(reply::Result::Volume)
             }
+            Action::PullImage(wanted) => {
+                let fetched = self.images().fetch(order.resource, wanted).await;
+                fetched.map(reply::Result::Image)
+            }
             Action::RotateCredential(given) => self
                 .keep_credential(id, given)
                 .map(|()| reply::Result::CredentialKept(CredentialKept {})),
@@ -234,7 +237,7 @@ impl Executor {
         let seen = match action {
             Action::CreateContainer(wanted) => {
                 self.tools.health.made(id, wanted);
-                self.create(id, wanted).await
+                self.images().create(id, wanted).await
             }
             Action::StartContainer(_) => self.tools.runtime.start(id).await,
             Action::StopContainer(stop) => {
@@ -248,6 +251,7 @@ impl Executor {
             | Action::RotateCredential(_)
             | Action::MakeVolume(_)
             | Action::RemoveVolume(_)
+            | Action::PullImage(_)
             | Action::InspectContainer(_)
             | Action::OpenStream(_) => self.tools.runtime.inspect(id).await,
         };
@@ -256,35 +260,10 @@ impl Executor {
         Ok(seen)
     }
 
-    /// Makes a container, and fetches its image as its policy says.
-    async fn create(
-        &self,
-        id: ResourceId,
-        wanted: &CreateContainer,
-    ) -> Result<SeenContainer, RuntimeError> {
-        let resource = ResourceRef {
-            resource_type: ResourceType::Container,
-            id,
-        };
-        match wanted.pull_policy() {
-            PullPolicy::Never => self.tools.runtime.create(id, wanted).await,
-            PullPolicy::Always => {
-                let seen = self.tools.runtime.inspect(id).await?;
-                if seen.state() != State::Missing {
-                    return Ok(seen);
-                }
-                let telling = self.telling.begin(resource);
-                self.tools.runtime.pull(wanted, telling.progress()).await?;
-                self.tools.runtime.create(id, wanted).await
-            }
-            PullPolicy::IfNotPresent => match self.tools.runtime.create(id, wanted).await {
-                Err(RuntimeError::ImageMissing(_)) => {
-                    let telling = self.telling.begin(resource);
-                    self.tools.runtime.pull(wanted, telling.progress()).await?;
-                    self.tools.runtime.create(id, wanted).await
-                }
-                other => other,
-            },
+    fn images(&self) -> Images<'_> {
+        Images {
+            runtime: &*self.tools.runtime,
+            telling: &self.telling,
         }
     }
 
@@ -380,6 +359,7 @@ fn understand(command: Command, now: Instant) -> Result<Order, Box<Reply>> {
         Action::MakeVolume(_) | Action::RemoveVolume(_) => {
             resource.resource_type == ResourceType::Volume
         }
+        Action::PullImage(_) => resource.resource_type == ResourceType::Image,
         Action::RotateCredential(_) => resource.resource_type == ResourceType::Agent,
         _ => resource.resource_type == ResourceType::Container,
     };
@@ -444,6 +424,7 @@ const fn name_of(action: &Action) -> &'static str {
         Action::InspectContainer(_) => "inspect",
         Action::MakeVolume(_) => "make volume",
         Action::RemoveVolume(_) => "remove volume",
+        Action::PullImage(_) => "pull image",
         Action::OpenStream(_) => "open stream",
         Action::TakeStats(_) => "take stats",
         Action::RotateCredential(_) => "rotate credential",

@@ -35,6 +35,7 @@ mod executor;
 mod generations;
 mod health;
 mod identity;
+mod images;
 pub mod launch;
 mod ledger;
 mod machine;

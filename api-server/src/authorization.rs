@@ -128,7 +128,11 @@ impl Caller {
                 let (subject, test) = match listed {
                     Listed::Resource(ResourceType::Project) => (Subject::Id, Test::OneOf(own)),
                     Listed::Resource(
-                        ResourceType::Container | ResourceType::Volume | ResourceType::Network,
+                        ResourceType::Container
+                        | ResourceType::Volume
+                        | ResourceType::Network
+                        | ResourceType::RegistryCredential
+                        | ResourceType::Image,
                     ) => (Subject::Project, Test::OneOf(own)),
                     // What belongs to the installation is seen by whoever the type lets see it.
                     _ => (Subject::Project, Test::OneOfOrNull(own)),

@@ -8,7 +8,7 @@ use drover_api_server::{Options, Parts, Server, StreamOptions, Tls};
 use drover_bus::{EventBus, NatsBus, NatsOptions};
 use drover_configuration::flags;
 use drover_store::clock::{Clock, SystemClock};
-use drover_store::{Store, StoreOptions};
+use drover_store::{Keyring, Store, StoreOptions};
 use drover_telemetry::health::{self, Health};
 use drover_telemetry::{logs, metrics, shutdown};
 use serde::Serialize;
@@ -32,6 +32,9 @@ struct Arguments {
     database: flags::Database,
     #[command(flatten)]
     #[serde(flatten)]
+    secrets: flags::Secrets,
+    #[command(flatten)]
+    #[serde(flatten)]
     bus: flags::Bus,
     #[command(flatten)]
     #[serde(flatten)]
@@ -45,7 +48,9 @@ async fn main() -> anyhow::Result<()> {
     logs::begin(settings.log_format, &settings.log)?;
     let metrics = metrics::begin(SystemClock.now().millis())?;
     let shutdown = shutdown::on_signal().context("waiting for signals")?;
-    let store = Store::connect(&StoreOptions::new(settings.database_url()?)).await?;
+    let keyring = Keyring::read(settings.secrets_key_file.as_deref())?;
+    let options = StoreOptions::new(settings.database_url()?).with_keyring(keyring);
+    let store = Store::connect(&options).await?;
     let bus = NatsBus::connect(NatsOptions {
         servers: settings.nats_urls()?,
         name: "drover-api-server".to_owned(),

@@ -13,14 +13,15 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::authorization::Caller;
 use crate::handlers::{
-    accounts, agents, api_keys, audit_logs, containers, health, host_stats, index, lifecycles,
-    logins, networks, processes, projects, registration_tokens, resources, schemas, sessions,
-    settings, streams, updates, volumes, watch,
+    accounts, agents, api_keys, audit_logs, containers, health, host_stats, images, index,
+    lifecycles, logins, networks, processes, projects, registration_tokens, registry_credentials,
+    resources, schemas, sessions, settings, streams, updates, volumes, watch,
 };
 use crate::limits;
 use crate::problem::Problem;
 use crate::representation::{
-    Account, Agent, ApiKey, Container, Host, Network, Project, RegistrationToken, Volume,
+    Account, Agent, ApiKey, Container, Host, Image, Network, Project, RegistrationToken,
+    RegistryCredential, Volume,
 };
 use crate::routes::Routes;
 use crate::{Shared, authentication, meter, openapi, rate_limits, recording, request_id};
@@ -47,8 +48,14 @@ pub(crate) fn api() -> Routes {
         .and(volumes::routes)
         .and(resources::routes::<Network>)
         .and(networks::routes)
+        .and(resources::routes::<RegistryCredential>)
+        .and(registry_credentials::routes)
+        .and(resources::routes::<Image>)
+        .and(images::routes)
         .and(updates::routes::<Volume>)
         .and(updates::routes::<Network>)
+        .and(updates::routes::<RegistryCredential>)
+        .and(updates::routes::<Image>)
         .and(updates::routes::<Container>)
         .and(updates::routes::<Host>)
         .and(updates::routes::<RegistrationToken>)

@@ -72,6 +72,10 @@ pub async fn run(arguments: Arguments, terminal: &Terminal) -> Result<(), Failur
         Command::Network(arguments) => {
             commands::storage::network(&session, arguments.command).await
         }
+        Command::Image(arguments) => commands::images::image(&session, arguments.command).await,
+        Command::Registry(arguments) => {
+            commands::images::registry(&session, arguments.command).await
+        }
         Command::Token(arguments) => commands::token::token(&session, &arguments).await,
         Command::Login => commands::login::login(&session).await,
         Command::Watch(arguments) => commands::watch::watch(&session, &arguments).await,

@@ -1,12 +1,15 @@
 //! The two standard streams, and what they are connected to. Nothing else writes to them.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 
 use serde_json::Value;
 
 use crate::arguments::OutputForm;
 use crate::failure::Failure;
-use crate::render::escape::escape_lines;
+use crate::render::escape::{escape, escape_lines};
+
+/// More than any secret has.
+const SECRET_LIMIT: u64 = 64 * 1024;
 
 /// The standard streams of this invocation.
 #[derive(Clone, Copy, Debug)]
@@ -95,10 +98,59 @@ impl Terminal {
         writeln!(std::io::stderr(), "{}", escape_lines(text)).ok();
     }
 
+    /// Reads a secret: what is typed, and is not shown, or all of the standard input if that is asked for or
+    /// is no terminal. The line break at its end does not count.
+    ///
+    /// # Errors
+    /// When there is nothing to read, or Ctrl-C was pressed.
+    pub fn read_secret(&self, prompt: &str, piped: bool) -> Result<String, Failure> {
+        let unusable = |reason: &str| Failure::Configuration {
+            what: "password".to_owned(),
+            reason: reason.to_owned(),
+        };
+        let input = std::io::stdin();
+        let bytes = if piped || !input.is_terminal() {
+            let mut bytes = Vec::new();
+            let mut bounded = input.lock().take(SECRET_LIMIT);
+            bounded.read_to_end(&mut bytes).map_err(Failure::Terminal)?;
+            bytes
+        } else {
+            write!(std::io::stderr(), "{}", escape(prompt)).ok();
+            let typed = type_secret(&mut input.lock());
+            writeln!(std::io::stderr()).ok();
+            typed?.ok_or_else(|| unusable("nothing was given"))?
+        };
+        let text = String::from_utf8(bytes).map_err(|_| unusable("is no text"))?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        match text.is_empty() {
+            true => Err(unusable("is empty")),
+            false => Ok(text.to_owned()),
+        }
+    }
+
     /// Reports a failure: the sentence, each cause, the particulars, and what to do.
     pub fn failure(&self, failure: &Failure) {
         self.note(&describe(failure));
     }
+}
+
+/// What is typed up to Enter, none if that was given up. Nothing of it is shown.
+fn type_secret(input: &mut impl Read) -> Result<Option<Vec<u8>>, Failure> {
+    let _raw = Raw::enter()?;
+    let mut typed = Vec::new();
+    let mut byte = [0];
+    while input.read(&mut byte).map_err(Failure::Terminal)? > 0 {
+        match byte[0] {
+            b'\r' | b'\n' => break,
+            // Ctrl-C, Ctrl-D.
+            3 | 4 => return Ok(None),
+            // Backspace takes away a character, which may be of several bytes.
+            8 | 127 => while typed.pop().is_some_and(|byte| byte & 0xC0 == 0x80) {},
+            byte => typed.push(byte),
+        }
+    }
+    Ok(Some(typed))
 }
 
 fn pass(output: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {

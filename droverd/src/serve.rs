@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use drover_bus::{EventBus, NatsBus, NatsOptions};
 use drover_configuration::{Settings, flags};
 use drover_store::clock::{Clock, SystemClock};
-use drover_store::{Store, StoreOptions};
+use drover_store::{Keyring, Store, StoreOptions};
 use drover_telemetry::health::{self, Health};
 use drover_telemetry::{metrics, shutdown};
 use serde::Serialize;
@@ -34,6 +34,9 @@ pub(crate) struct Flags {
     #[command(flatten)]
     #[serde(flatten)]
     database: flags::Database,
+    #[command(flatten)]
+    #[serde(flatten)]
+    secrets: flags::Secrets,
     #[command(flatten)]
     #[serde(flatten)]
     bus: flags::Bus,
@@ -71,7 +74,9 @@ struct Wiring {
 pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signal().context("waiting for signals")?;
     let metrics = metrics::begin(SystemClock.now().millis())?;
-    let store = Store::connect(&StoreOptions::new(settings.database_url()?)).await?;
+    let keyring = Keyring::read(settings.secrets_key_file.as_deref())?;
+    let options = StoreOptions::new(settings.database_url()?).with_keyring(keyring);
+    let store = Store::connect(&options).await?;
     let bus = NatsBus::connect(NatsOptions {
         servers: settings.nats_urls()?,
         name: "droverd".to_owned(),

@@ -37,6 +37,9 @@ pub(crate) struct Flags {
     runtime: flags::HostRuntime,
     #[command(flatten)]
     #[serde(flatten)]
+    secrets: flags::Secrets,
+    #[command(flatten)]
+    #[serde(flatten)]
     history: flags::History,
     #[command(flatten)]
     #[serde(flatten)]
@@ -50,9 +53,12 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let listener = wiring::listen(settings.listen).await?;
     let agent_listener = wiring::listen(settings.agent_listen).await?;
     let database = settings.data_dir.join("drover.db");
+    let keyring = wiring::own_keyring(&settings)?;
     let options = StoreOptions::new(format!("sqlite://{}", database.display()));
+    let options = options.with_keyring(keyring);
     let store = Store::connect(&options).await?;
     store.migrate().await?;
+    wiring::reseal(&store).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let key_file = wiring::operator_key(&settings.data_dir);
     let is_first_start = bootstrap::prepare(&store, &*clock, &key_file).await?;

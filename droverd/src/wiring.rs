@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use drover_bus::EventBus;
 use drover_configuration::Settings;
-use drover_store::Store;
+use drover_store::{Keyring, Store};
 use drover_telemetry::health::Health;
 use tokio::net::TcpListener;
 
@@ -34,6 +34,28 @@ pub(crate) fn make_data_dir(path: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(path)
         .with_context(|| format!("cannot make the data directory {}", path.display()))
+}
+
+/// The keys of secrets of a program that is all there is: those of the file that it was given, or one of its
+/// own, which it makes.
+pub(crate) fn own_keyring(settings: &Settings) -> anyhow::Result<Keyring> {
+    let keyring = match &settings.secrets_key_file {
+        Some(file) => Keyring::read(Some(file)),
+        None => Keyring::read_or_make(&settings.data_dir.join("secrets.key")),
+    };
+    Ok(keyring?)
+}
+
+/// Seals with the first key what older ones have sealed.
+pub(crate) async fn reseal(store: &Store) -> anyhow::Result<()> {
+    let secrets = store.reseal().await?;
+    if secrets > 0 {
+        tracing::info!(
+            secrets,
+            "what older keys had sealed is sealed with the first one"
+        );
+    }
+    Ok(())
 }
 
 /// Listens, with the address in the error.

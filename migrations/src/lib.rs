@@ -26,6 +26,7 @@ mod m0012_changes;
 mod m0013_liveness;
 mod m0016_streams;
 mod m0017_references;
+mod m0018_registry_secrets;
 mod m0019_limits_of_hosts;
 
 /// All steps, in order.
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_liveness::Migration),
             Box::new(m0016_streams::Migration),
             Box::new(m0017_references::Migration),
+            Box::new(m0018_registry_secrets::Migration),
             Box::new(m0019_limits_of_hosts::Migration),
         ]
     }

@@ -41,6 +41,8 @@ pub(crate) enum Answer {
     Container(Box<v1::SeenContainer>),
     /// The agent did it; the volume as it is now.
     Volume(v1::SeenVolume),
+    /// The agent did it; the image is there.
+    Image,
     /// The agent told what the host is and runs.
     Inventory(v1::Inventory),
     /// The agent is there.
@@ -112,7 +114,7 @@ impl Agents {
         // An image may take long to fetch. The agent goes on with it meanwhile, and its words on the way are
         // expected for as long.
         let known_for = match &action {
-            command::Action::CreateContainer(_) => LONGEST,
+            command::Action::CreateContainer(_) | command::Action::PullImage(_) => LONGEST,
             _ => self.patience,
         };
         let command = v1::Command {
@@ -246,6 +248,7 @@ fn read(reply: v1::Reply) -> Result<Answer, Malformed> {
     Ok(match reply.result.ok_or(Malformed::Missing("result"))? {
         reply::Result::Container(seen) => Answer::Container(Box::new(seen)),
         reply::Result::Volume(seen) => Answer::Volume(seen),
+        reply::Result::Image(_) => Answer::Image,
         reply::Result::Inventory(inventory) => Answer::Inventory(inventory),
         reply::Result::Pong(_) => Answer::Pong,
         reply::Result::CredentialKept(_) => Answer::CredentialKept,

@@ -7,13 +7,14 @@
 //! as there are hosts and ports that are held, so it is taken the more rarely the longer it takes: in a
 //! twentieth of the time at most.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drover_domain::engine::turns::Turns;
 use drover_domain::placement::{self, Candidate, Demand, NoHost};
-use drover_domain::{ResourceId, Timestamp};
+use drover_domain::{ResourceId, State, Timestamp};
 use drover_store::clock::Clock;
 use drover_store::{Store, StoreError};
 
@@ -67,12 +68,7 @@ impl Hosts {
         project: Option<ResourceId>,
         demand: &Demand,
     ) -> Result<Result<ResourceId, NoHost>, StoreError> {
-        if !self.is_fresh(Duration::ZERO) {
-            let looking = Looking::begin(&self.is_looking);
-            if looking.is_some() || !self.is_fresh(USABLE) {
-                self.look().await?;
-            }
-        }
+        self.freshen().await?;
         let asking = self
             .neighbourhood
             .ask(&self.store, project, demand, self.clock.now());
@@ -95,6 +91,37 @@ impl Hosts {
             answers.count_in(demand, host.id);
             host.id
         }))
+    }
+
+    /// The hosts that take containers and bear some labels, by id. Costs a look at each of them, in memory.
+    pub(crate) async fn that_take_containers(
+        &self,
+        labels: &BTreeMap<String, String>,
+    ) -> Result<Vec<ResourceId>, StoreError> {
+        self.freshen().await?;
+        let snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let bears = |candidate: &Candidate| {
+            let mut wanted = labels.iter();
+            wanted.all(|(key, value)| candidate.labels.get(key) == Some(value))
+        };
+        let known = snapshot.iter().flat_map(|snapshot| &snapshot.candidates);
+        let mut ids: Vec<ResourceId> = known
+            .filter(|candidate| candidate.state == State::Active && bears(candidate))
+            .map(|candidate| candidate.id)
+            .collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Looks at the hosts, unless that was done a moment ago or somebody else does it.
+    async fn freshen(&self) -> Result<(), StoreError> {
+        if !self.is_fresh(Duration::ZERO) {
+            let looking = Looking::begin(&self.is_looking);
+            if looking.is_some() || !self.is_fresh(USABLE) {
+                self.look().await?;
+            }
+        }
+        Ok(())
     }
 
     async fn look(&self) -> Result<(), StoreError> {

@@ -204,6 +204,7 @@ fn runner(
         ),
         reach: Reach::default(),
         chance: parts.chance.clone(),
+        policies: options.policies.clone(),
     };
     Arc::new(Runner {
         server,

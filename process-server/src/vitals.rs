@@ -52,6 +52,7 @@ pub(crate) fn step_ended(step: Step, outcome: &Outcome, took: Duration) {
     let outcome = match outcome {
         Outcome::Done(_) => "done",
         Outcome::Wait { .. } => "wait",
+        Outcome::Partly { .. } => "partly",
         Outcome::Delegate { .. } => "delegate",
         Outcome::Retry(_) => "retry",
         Outcome::Fail(_) => "fail",

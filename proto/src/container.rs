@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use drover_domain::resource::{
-    ContainerSpec, ContainerStatus, Mount, NetworkAttachment, NetworkSpec, Port, Protocol,
-    PullPolicy,
+    ContainerSpec, ContainerStatus, ImageSpec, Mount, NetworkAttachment, NetworkSpec, Port,
+    Protocol, PullPolicy,
 };
 use drover_domain::{Resource, ResourceId, ResourceType};
 
@@ -89,6 +89,28 @@ fn joined(
     })
 }
 
+/// The command that fetches an image as its spec says.
+pub fn pull_image(resource: &Resource, spec: &ImageSpec) -> v1::PullImage {
+    v1::PullImage {
+        image: spec.image.clone(),
+        registry_login: None,
+        pull_policy: pull_policy(spec.pull_policy).into(),
+        labels: resource.labels.clone().into_iter().collect(),
+    }
+}
+
+impl From<&v1::CreateContainer> for v1::PullImage {
+    /// What is to be fetched for a container.
+    fn from(container: &v1::CreateContainer) -> Self {
+        Self {
+            image: container.image.clone(),
+            registry_login: container.registry_login.clone(),
+            pull_policy: container.pull_policy,
+            labels: container.labels.clone(),
+        }
+    }
+}
+
 fn pull_policy(policy: PullPolicy) -> v1::create_container::PullPolicy {
     match policy {
         PullPolicy::IfNotPresent => v1::create_container::PullPolicy::IfNotPresent,
@@ -123,6 +145,7 @@ fn alone(resource: &Resource, spec: &ContainerSpec) -> v1::CreateContainer {
         mounts: Vec::new(),
         networks: Vec::new(),
         pull_policy: pull_policy(spec.pull_policy).into(),
+        registry_login: None,
         health_check: spec.health_check.as_ref().map(v1::HealthCheck::from),
     }
 }
@@ -207,6 +230,22 @@ mod tests {
             let port: Port = serde_json::from_str(text).unwrap();
             assert_eq!(Port::try_from(&v1::Port::from(&port)).unwrap(), port);
         }
+    }
+
+    #[test]
+    fn the_password_of_a_registry_is_not_printed() {
+        let command = v1::CreateContainer {
+            registry_login: Some(v1::RegistryLogin {
+                username: "robot".into(),
+                password: "hunter2".into(),
+            }),
+            ..v1::CreateContainer::default()
+        };
+        let printed = format!("{command:?} {:?}", v1::PullImage::from(&command));
+        assert!(
+            printed.contains("robot") && !printed.contains("hunter2"),
+            "{printed}"
+        );
     }
 
     #[test]

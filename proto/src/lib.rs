@@ -35,7 +35,7 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/drover.v1.serde.rs"));
 }
 
-pub use container::{NotReferred, Referred, create_container, seen_ports};
+pub use container::{NotReferred, Referred, create_container, pull_image, seen_ports};
 pub use envelope::{decode_payload, resource};
 
 /// A message from outside that is not of the right form.

@@ -114,6 +114,9 @@ def sound_field(name, value):
     if name == "hostId":
         # A volume asks for a host that is there.
         return None
+    if name == "hostIds" and isinstance(value, list):
+        # So does an image.
+        return [one for one in value if not (isinstance(one, str) and ID.fullmatch(one))]
     if name == "metadata":
         return without_nul(value)
     return value

@@ -19,7 +19,8 @@ use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, Probe};
 use drover_domain::stream::{ExecRequest, LogsRequest, StatsRequest};
 use drover_proto::v1::{
-    CreateContainer, Failure, MakeVolume, Port, SeenContainer, SeenVolume, failure, seen_container,
+    CreateContainer, Failure, MakeVolume, Port, PullImage, SeenContainer, SeenVolume, failure,
+    seen_container,
 };
 use futures::stream::BoxStream;
 
@@ -46,12 +47,15 @@ pub trait Runtime: Send + Sync {
         None
     }
 
-    /// Fetches the image of a container from its registry, and tells how far it is.
+    /// The runtime's own id of an image, if it is there. None of it is fetched.
+    async fn find_image(&self, wanted: &PullImage) -> Result<Option<String>, RuntimeError>;
+
+    /// Fetches an image from its registry, whether it is there or not, and tells how far it is. Who logs in
+    /// is forgotten afterwards.
     ///
     /// # Errors
     /// [`RuntimeError::ImageMissing`] if it is not to be had.
-    async fn pull(&self, wanted: &CreateContainer, progress: &Progress)
-    -> Result<(), RuntimeError>;
+    async fn pull(&self, wanted: &PullImage, progress: &Progress) -> Result<(), RuntimeError>;
 
     /// Makes a container. One of that id that is there is left as it is; an image that is not there is
     /// [`RuntimeError::ImageMissing`].

@@ -36,7 +36,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         needs,
         tag,
         "deleteProject",
-        "Removes a project without containers, volumes and networks, and the keys that are good for it alone",
+        "Removes a project that has nothing any more, and the keys that are good for it alone",
     );
     routes
         .post("/projects", create.fails(&[&PROJECT_DEFAULT]), self::create)
@@ -108,7 +108,7 @@ async fn remove(
         }
         ProjectRemoval::InUse => Err(Problem::new(
             &catalogue::PROJECT_IN_USE,
-            "the project still has containers, volumes or networks",
+            "the project still has containers, volumes, networks, images or credentials for registries",
         )
         .with_hint("remove them first: GET /v1/containers?projectId=… lists them")),
         ProjectRemoval::Missing => Err(not_removed(&shared, &caller, &read, (kind, id)).await),

@@ -32,7 +32,8 @@ use crate::problem::catalogue::{CONFLICT, IN_USE, NAME_TAKEN};
 use crate::query::{Nothing, Strict};
 use crate::references;
 use crate::representation::{
-    Container, Host, Kind, Network, RegistrationToken, Shown, Volume, add_fields,
+    Container, Host, Image, Kind, Network, RegistrationToken, RegistryCredential, Shown, Volume,
+    add_fields,
 };
 use crate::routes::{Needs, Routes, about};
 
@@ -104,6 +105,8 @@ macro_rules! referred_to {
 referred_to! { Volume Network }
 
 impl Changeable for Container {}
+impl Changeable for Image {}
+impl Changeable for RegistryCredential {}
 impl Changeable for Host {
     const FIELDS: &'static [&'static str] = &["capacity", "maximumContainers"];
 }

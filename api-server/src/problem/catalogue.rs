@@ -44,6 +44,8 @@ kinds! {
     CONFLICT = CONFLICT, "conflict", "Conflict";
     NAME_TAKEN = CONFLICT, "nameTaken", "Name taken";
     IN_USE = CONFLICT, "inUse", "In use";
+    REGISTRY_TAKEN = CONFLICT, "registryCredential.registryTaken", "One for each registry";
+    NO_SECRETS_KEY = CONFLICT, "secrets.noKey", "No key for secrets";
     ACCOUNT_NAME = CONFLICT, "account.nameTaken", "Name taken";
     ACCOUNT_ROLE = CONFLICT, "account.role", "The account is less";
     PROJECT_IN_USE = CONFLICT, "project.inUse", "In use";
@@ -88,7 +90,7 @@ mod tests {
         for kind in ALL {
             let codes = match kind.code.strip_prefix('*') {
                 None => vec![kind.code.to_owned()],
-                Some(rest) => ["container", "host", "agent", "volume"]
+                Some(rest) => ["container", "host", "agent", "volume", "image"]
                     .map(|resource_type| format!("{resource_type}{rest}"))
                     .to_vec(),
             };

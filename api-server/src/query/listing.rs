@@ -160,6 +160,8 @@ static FIELDS: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
         fields_of::<shown::Shown<shown::ApiKey>>(),
         fields_of::<shown::Shown<shown::Volume>>(),
         fields_of::<shown::Shown<shown::Network>>(),
+        fields_of::<shown::Shown<shown::RegistryCredential>>(),
+        fields_of::<shown::Shown<shown::Image>>(),
         fields_of::<shown::ShownProcess>(),
     ])
 });

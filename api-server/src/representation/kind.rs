@@ -3,8 +3,9 @@
 use drover_domain::ResourceType;
 use drover_domain::resource::{
     AccountSpec, AccountStatus, AgentSpec, AgentStatus, ApiKeySpec, ApiKeyStatus, ContainerSpec,
-    ContainerStatus, HostSpec, HostStatus, NetworkSpec, ProjectSpec, RegistrationTokenSpec,
-    RegistrationTokenStatus, VolumeSpec, VolumeStatus,
+    ContainerStatus, HostSpec, HostStatus, ImageSpec, ImageStatus, NetworkSpec, ProjectSpec,
+    RegistrationTokenSpec, RegistrationTokenStatus, RegistryCredentialSpec, VolumeSpec,
+    VolumeStatus,
 };
 use schemars::JsonSchema;
 
@@ -53,4 +54,6 @@ kinds! {
     ApiKey, ApiKeys: ApiKeySpec, ApiKeyStatus;
     Volume, Volumes: VolumeSpec, VolumeStatus;
     Network, Networks: NetworkSpec, NothingSeen;
+    RegistryCredential, RegistryCredentials: RegistryCredentialSpec, NothingSeen;
+    Image, Images: ImageSpec, ImageStatus;
 }

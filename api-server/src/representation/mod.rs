@@ -16,7 +16,8 @@ pub(crate) use collection::Collection;
 pub(crate) use host::Room;
 pub(crate) use item::{Included, Item};
 pub(crate) use kind::{
-    Account, Agent, ApiKey, Container, Host, Kind, Network, Project, RegistrationToken, Volume,
+    Account, Agent, ApiKey, Container, Host, Image, Kind, Network, Project, RegistrationToken,
+    RegistryCredential, Volume,
 };
 pub(crate) use process::ShownProcess;
 pub(crate) use resource::{Shown, add_fields};

@@ -12,8 +12,9 @@ use drover_domain::listing::Listed;
 use drover_domain::process::Process;
 use drover_domain::resource::{
     AccountSpec, AccountStatus, AgentSpec, AgentStatus, ApiKeySpec, ApiKeyStatus, ContainerSpec,
-    ContainerStatus, Details, HostStatus, NetworkSpec, ProjectSpec, RegistrationTokenSpec,
-    RegistrationTokenStatus, VolumeStatus, labels_schema, metadata_schema, name_schema,
+    ContainerStatus, Details, HostStatus, ImageSpec, ImageStatus, NetworkSpec, ProjectSpec,
+    RegistrationTokenSpec, RegistrationTokenStatus, RegistryCredentialSpec, VolumeStatus,
+    labels_schema, metadata_schema, name_schema,
 };
 use drover_domain::{
     Resource, ResourceId, ResourceType, State, Timestamp, lifecycle, resource::Version,
@@ -164,6 +165,16 @@ enum Own<'a> {
         #[serde(flatten)]
         spec: &'a NetworkSpec,
     },
+    RegistryCredential {
+        #[serde(flatten)]
+        spec: &'a RegistryCredentialSpec,
+    },
+    Image {
+        #[serde(flatten)]
+        spec: &'a ImageSpec,
+        #[serde(flatten)]
+        status: &'a ImageStatus,
+    },
 }
 
 #[derive(Serialize)]
@@ -239,6 +250,8 @@ fn own(resource: &Resource, room: Option<Room>) -> Own<'_> {
             status,
         },
         Details::Network { spec } => Own::Network { spec },
+        Details::RegistryCredential { spec } => Own::RegistryCredential { spec },
+        Details::Image { spec, status } => Own::Image { spec, status },
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod secrets;
 mod tls;
 mod watching;
 

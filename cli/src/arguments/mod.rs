@@ -4,6 +4,7 @@
 mod amount;
 mod connection;
 mod host;
+mod images;
 mod mount;
 mod pair;
 mod publish;
@@ -22,6 +23,10 @@ use drover_domain::resource::{Mount, Port, PullPolicy, RestartPolicy};
 pub use amount::{parse_cpus, parse_duration, parse_memory};
 pub use connection::{ConnectionArguments, OutputForm};
 pub use host::{HostArguments, HostCommand, HostRmArguments, HostSetArguments, Wanted};
+pub use images::{
+    ImageArguments, ImageCommand, ImagePullArguments, RegistryArguments, RegistryCommand,
+    RegistryLoginArguments,
+};
 pub use mount::parse_mount;
 pub use pair::{Pair, parse_pair};
 pub use publish::parse_publish;
@@ -114,6 +119,10 @@ pub enum Command {
     Volume(VolumeArguments),
     /// Networks, in which containers of one host find one another
     Network(NetworkArguments),
+    /// Images that hosts have before a container needs them
+    Image(ImageArguments),
+    /// Credentials for registries, with which images are fetched
+    Registry(RegistryArguments),
     /// Registration tokens, with which agents introduce themselves
     Token(TokenArguments),
     /// Remember --server and --api-key-file in the configuration, once they work

@@ -26,6 +26,10 @@ pub enum Kind {
     Volume,
     /// Networks.
     Network,
+    /// Images.
+    Image,
+    /// Credentials for registries.
+    RegistryCredential,
 }
 
 impl Kind {
@@ -36,6 +40,17 @@ impl Kind {
             Self::Host => "host",
             Self::Volume => "volume",
             Self::Network => "network",
+            Self::Image => "image",
+            Self::RegistryCredential => "credential",
+        }
+    }
+
+    /// What people know one by.
+    fn known_by(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::RegistryCredential => "registry",
+            _ => "name",
         }
     }
 
@@ -46,6 +61,8 @@ impl Kind {
             Self::Host => "/v1/hosts",
             Self::Volume => "/v1/volumes",
             Self::Network => "/v1/networks",
+            Self::Image => "/v1/images",
+            Self::RegistryCredential => "/v1/registryCredentials",
         }
     }
 }
@@ -95,7 +112,7 @@ impl Client {
             let query: Vec<_> = removed
                 .iter()
                 .copied()
-                .chain([("name", reference)])
+                .chain([(kind.known_by(), reference)])
                 .collect();
             let named = self.list(kind.collection(), &query).await?;
             if let Some(found) = the_only(reference, named)? {

@@ -107,6 +107,38 @@ pub struct Named {
     pub created: Option<Timestamp>,
 }
 
+/// An image that hosts have, or shall have.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Image {
+    /// Its id.
+    pub id: String,
+    /// What is fetched.
+    pub image: String,
+    /// Its state.
+    pub state: String,
+    /// How many hosts shall have it.
+    pub hosts: u64,
+    /// How many of them have it.
+    pub fetched: u64,
+    /// When it was asked for.
+    pub created: Option<Timestamp>,
+}
+
+/// A credential for a registry.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RegistryCredential {
+    /// Its id.
+    pub id: String,
+    /// The registry.
+    pub registry: String,
+    /// Who logs in there.
+    pub username: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+}
+
 /// How busy a host is.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -7,6 +7,7 @@ pub mod exec;
 pub mod explain;
 pub mod host;
 pub mod hosts;
+pub mod images;
 pub mod inspect;
 pub mod login;
 pub mod logs;

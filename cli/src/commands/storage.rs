@@ -102,7 +102,12 @@ async fn list(session: &Session<'_>, kind: Kind, wide: bool) -> Result<(), Failu
     session.terminal.print(&table)
 }
 
-async fn show(session: &Session<'_>, kind: Kind, targets: &[String]) -> Result<(), Failure> {
+/// Shows all there is to know of some.
+pub(super) async fn show(
+    session: &Session<'_>,
+    kind: Kind,
+    targets: &[String],
+) -> Result<(), Failure> {
     session
         .for_each(targets, async |target| {
             let resource = session.client.find(kind, target).await?;
@@ -114,7 +119,8 @@ async fn show(session: &Session<'_>, kind: Kind, targets: &[String]) -> Result<(
         .await
 }
 
-async fn remove(
+/// Removes some, and waits until they are gone.
+pub(super) async fn remove(
     session: &Session<'_>,
     kind: Kind,
     targets: &[String],

@@ -5,6 +5,7 @@ pub mod containers;
 pub mod details;
 pub mod escape;
 pub mod hosts;
+pub mod images;
 pub mod named;
 pub mod processes;
 pub mod progress;

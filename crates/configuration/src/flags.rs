@@ -107,6 +107,15 @@ pub struct Database {
     pub database_url: Option<String>,
 }
 
+/// The keys of secrets.
+#[derive(Args, Clone, Serialize)]
+pub struct Secrets {
+    /// The file with the keys by which secrets in the database are sealed
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets_key_file: Option<PathBuf>,
+}
+
 /// The event bus of a cluster.
 #[derive(Args, Clone, Serialize)]
 pub struct Bus {

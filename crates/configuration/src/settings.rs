@@ -36,6 +36,9 @@ pub struct Settings {
     pub health_listen: Option<SocketAddr>,
     /// The database of a cluster: `postgres://…`.
     pub database_url: Option<String>,
+    /// The file with the keys by which secrets in the database are sealed: one in base64 a line, of which the
+    /// first seals.
+    pub secrets_key_file: Option<PathBuf>,
     /// The event bus of a cluster: `nats://…`, several with commas between them.
     pub nats_url: Option<String>,
     /// The lock service of a cluster: `http://…`, several with commas between them.
@@ -100,6 +103,7 @@ impl Default for Settings {
             agent_advertise: None,
             health_listen: None,
             database_url: None,
+            secrets_key_file: None,
             nats_url: None,
             etcd_url: None,
             lease_seconds: 10,

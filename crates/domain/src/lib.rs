@@ -19,6 +19,7 @@
 //! | [`selector`] | what must hold of labels |
 //! | [`listing`] | what lists can be asked: filters, labels, order, page |
 //! | [`placement`] | which host takes a container, or why none does |
+//! | [`prefetch`] | which hosts fetch an image next that is to be there before it is needed |
 //! | [`stream`] | what can be asked of a running container, and how the answer travels |
 
 pub mod engine;
@@ -28,6 +29,7 @@ pub mod lifecycle;
 pub mod listing;
 pub mod liveness;
 pub mod placement;
+pub mod prefetch;
 pub mod process;
 pub mod quota;
 pub mod recovery;

@@ -72,9 +72,11 @@ impl Access {
     /// What the types ask for.
     pub const fn to(resource_type: ResourceType) -> Self {
         let (see, change) = match resource_type {
-            ResourceType::Container | ResourceType::Volume | ResourceType::Network => {
-                (Role::Viewer, Role::Member)
-            }
+            ResourceType::Container
+            | ResourceType::Volume
+            | ResourceType::Network
+            | ResourceType::RegistryCredential
+            | ResourceType::Image => (Role::Viewer, Role::Member),
             ResourceType::Host | ResourceType::Project => (Role::Viewer, Role::Operator),
             ResourceType::Agent => (Role::Agent, Role::Operator),
             ResourceType::RegistrationToken | ResourceType::Account => {

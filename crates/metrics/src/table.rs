@@ -62,7 +62,7 @@ table! {
     /// Time from the acceptance of a process to its first claim. One that follows from another is
     /// not claimed.
     QUEUE_SECONDS: Histogram[] = "drover_queue_latency_seconds" in Seconds, LONG;
-    /// Steps that were run, by how they ended: done, wait, delegate, retry or fail.
+    /// Steps that were run, by how they ended: done, partly, wait, delegate, retry or fail.
     STEPS: Counter[step, outcome] = "drover_steps_total" in Count;
     /// Time that a step took.
     STEP_SECONDS: Histogram[step, outcome] = "drover_step_duration_seconds" in Seconds, SHORT;

@@ -15,8 +15,8 @@ use crate::passwords::Hashing;
 use crate::quotas::KnownQuotas;
 use crate::tally::Tally;
 use crate::{
-    News, Store, StoreError, Submitted, audit_log, credentials, dialect, intents, presence,
-    processes, resources, writes,
+    Keyring, News, Store, StoreError, Submitted, audit_log, credentials, dialect, intents,
+    presence, processes, resources, writes,
 };
 
 /// Transactions of one kind that are under way at the same time on PostgreSQL: while one waits for
@@ -60,6 +60,8 @@ pub struct StoreOptions {
     pub connections: u32,
     /// How long to wait for a connection before the database counts as out of reach.
     pub patience: Duration,
+    /// The keys of secrets that have to be shown to others again. Without any, none is taken.
+    pub keyring: Keyring,
 }
 
 impl StoreOptions {
@@ -69,7 +71,14 @@ impl StoreOptions {
             url: url.into(),
             connections: 10,
             patience: Duration::from_secs(2),
+            keyring: Keyring::default(),
         }
+    }
+
+    /// The same, with keys for secrets.
+    #[must_use]
+    pub fn with_keyring(self, keyring: Keyring) -> Self {
+        Self { keyring, ..self }
     }
 }
 
@@ -176,6 +185,7 @@ impl Store {
             }),
             uses: Uses::start(relaxed.clone()),
             hashing: Hashing::default(),
+            keyring: options.keyring.clone(),
             writer,
             relaxed,
             lookups,

@@ -48,10 +48,12 @@ mod projects;
 mod quotas;
 mod references;
 mod registration;
+mod registry_credentials;
 mod removals;
 mod reservations;
 mod resources;
 mod retention;
+mod sealing;
 mod sessions;
 mod settings;
 mod tally;
@@ -85,8 +87,10 @@ pub use processes::ProcessFilter;
 pub use projects::ProjectRemoval;
 pub use references::{NamedError, NetworkRemoval};
 pub use registration::{Registered, Registering, RegistrationError};
+pub use registry_credentials::{RegistryCredentialError, RegistryLogin};
 pub use removals::Target;
 pub use resources::ResourceFilter;
+pub use sealing::{Keyring, KeyringError, SealError};
 pub use sessions::{Session, SessionText};
 pub use settings::StoredSetting;
 pub use tickets::{StreamTicket, TicketText};
@@ -119,6 +123,7 @@ pub struct Store {
     unfinished: Group<Vec<ResourceId>, Vec<Process>>,
     uses: Uses,
     hashing: Hashing,
+    keyring: Keyring,
 }
 
 impl std::fmt::Debug for Store {

@@ -15,7 +15,7 @@ use crate::{Attached, Store, StoreError, accounts, dialect, removals};
 pub enum ProjectRemoval {
     /// It is gone, and so are the keys that were good for it alone.
     Removed(Box<Resource>),
-    /// It still has containers, volumes or networks.
+    /// It still has something that would be without a project.
     InUse,
     /// There is no such project.
     Missing,
@@ -47,7 +47,7 @@ impl Store {
         Ok(known.into_iter().map(ResourceId::new).collect())
     }
 
-    /// Removes a project that has no containers, volumes and networks, and revokes its keys.
+    /// Removes a project that has nothing any more, and revokes its keys.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -69,6 +69,8 @@ impl Store {
             ResourceType::Container,
             ResourceType::Volume,
             ResourceType::Network,
+            ResourceType::RegistryCredential,
+            ResourceType::Image,
         ];
         let left = resource::Entity::find()
             .filter(resource::Column::ProjectId.eq(id.uuid()))

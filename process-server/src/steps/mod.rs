@@ -10,6 +10,8 @@
 mod agent;
 mod container;
 mod host;
+mod image;
+mod registry;
 mod replies;
 mod volume;
 
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_domain::engine::Outcome;
-use drover_domain::lifecycle::Step;
+use drover_domain::lifecycle::{Policies, Policy, Step};
 use drover_domain::{Process, Resource, ResourceId, ResourceType, Timestamp};
 use drover_proto::Malformed;
 use drover_store::{Store, StoreError};
@@ -38,6 +40,7 @@ pub(crate) struct Surroundings {
     pub(crate) hosts: Hosts,
     pub(crate) reach: Reach,
     pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) policies: Policies,
 }
 
 /// What a step knows: the process and the resource as they were read, and its surroundings.
@@ -100,6 +103,7 @@ pub(crate) async fn run(
         Step::MakeVolume => volume::make_volume::run(context).await,
         Step::RefuseWhileMounted => volume::refuse_while_mounted::run(context).await,
         Step::RemoveVolume => volume::remove_volume::run(context).await,
+        Step::PullOnHosts => image::pull_on_hosts::run(context).await,
     }
 }
 
@@ -112,6 +116,16 @@ impl Context<'_> {
             .resource(ResourceType::Host, host)
             .await?;
         Ok(host.is_none_or(|host| host.removed.is_some()))
+    }
+
+    /// How long and how hard the process tries.
+    fn policy(&self) -> Policy {
+        let process = self.process;
+        let policy = self
+            .surroundings
+            .policies
+            .of(process.resource.resource_type, process.request);
+        policy.unwrap_or(Policy::USUAL)
     }
 
     /// The order for the agent of a host, in the name of this step and this try of it. `part` tells

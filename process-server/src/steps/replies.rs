@@ -39,6 +39,7 @@ impl Context<'_> {
             Answer::Busy(progress) => Ok(busy(progress)),
             Answer::Container(_)
             | Answer::Volume(_)
+            | Answer::Image
             | Answer::Inventory(_)
             | Answer::Pong
             | Answer::CredentialKept => Ok(unexpected()),

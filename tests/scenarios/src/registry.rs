@@ -1,8 +1,9 @@
 //! A registry of one image, on a port of this machine, where Docker asks for no certificate.
 //!
-//! It speaks as much of the registry API (version 2) as a pull needs: the manifest by its tag, and blobs by their
-//! digests. The image is made here: this machine's static busybox, and some MiB of noise that no compression
-//! makes smaller. Blobs are sent slowly enough for somebody to look how far they are.
+//! It speaks as much of the registry API (version 2) as a pull needs: the manifest by its tag, and blobs by
+//! their digests. The image is made here: this machine's static busybox, and some MiB of noise that no
+//! compression makes smaller. Blobs are sent slowly enough for somebody to look how far they are. One that is
+//! private gives them only to who logs in.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -36,6 +37,8 @@ struct Contents {
     manifest_digest: String,
     blobs: HashMap<String, Vec<u8>>,
     asked: AtomicUsize,
+    /// What is shown by who may fetch it; none if everybody may.
+    authorization: Option<String>,
 }
 
 impl Drop for Registry {
@@ -50,7 +53,23 @@ impl Registry {
     /// # Errors
     /// When there is no busybox here, or no port.
     pub async fn start() -> Result<Self> {
-        let contents = Arc::new(tokio::task::spawn_blocking(make).await??);
+        Self::start_for(None).await
+    }
+
+    /// The same for who logs in with a name and a password alone.
+    ///
+    /// # Errors
+    /// As [`Registry::start`].
+    pub async fn start_private(username: &str, password: &str) -> Result<Self> {
+        Self::start_for(Some(basic(username, password))).await
+    }
+
+    async fn start_for(authorization: Option<String>) -> Result<Self> {
+        let made = tokio::task::spawn_blocking(make).await??;
+        let contents = Arc::new(Contents {
+            authorization,
+            ..made
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let served = Arc::clone(&contents);
@@ -68,6 +87,12 @@ impl Registry {
             contents,
             serving,
         })
+    }
+
+    /// The registry, as images name it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The image, by the name by which Docker finds it here.
@@ -146,6 +171,7 @@ fn make() -> Result<Contents> {
         manifest,
         blobs: HashMap::from([(config_digest, config), (layer_digest, layer)]),
         asked: AtomicUsize::new(0),
+        authorization: None,
     })
 }
 
@@ -175,11 +201,17 @@ async fn serve(stream: TcpStream, contents: &Contents) -> Result<()> {
         if stream.read_line(&mut request).await? == 0 {
             return Ok(());
         }
+        let mut shown = None;
         loop {
             let mut header = String::new();
             stream.read_line(&mut header).await?;
             if header.trim().is_empty() {
                 break;
+            }
+            if let Some((name, value)) = header.split_once(':')
+                && name.eq_ignore_ascii_case("authorization")
+            {
+                shown = Some(value.trim().to_owned());
             }
         }
         let mut words = request.split_whitespace();
@@ -187,12 +219,16 @@ async fn serve(stream: TcpStream, contents: &Contents) -> Result<()> {
             words.next().unwrap_or_default(),
             words.next().unwrap_or_default(),
         );
-        let (status, content_type, digest, body) = contents.answer(path);
+        let (status, content_type, digest, body) = match contents.admits(shown.as_deref()) {
+            true => contents.answer(path),
+            false => UNAUTHORIZED,
+        };
         if path.contains("/manifests/") {
             contents.asked.fetch_add(1, Ordering::SeqCst);
         }
         let head = format!(
             "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
+             WWW-Authenticate: Basic realm=\"private\"\r\n\
              Docker-Content-Digest: {digest}\r\nDocker-Distribution-Api-Version: registry/2.0\r\n\r\n",
             body.len()
         );
@@ -201,7 +237,8 @@ async fn serve(stream: TcpStream, contents: &Contents) -> Result<()> {
             for portion in body.chunks(PORTION) {
                 stream.write_all(portion).await?;
                 stream.flush().await?;
-                if body.len() > PORTION {
+                // Nobody looks how far those of a private one are.
+                if body.len() > PORTION && contents.authorization.is_none() {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -210,9 +247,44 @@ async fn serve(stream: TcpStream, contents: &Contents) -> Result<()> {
     }
 }
 
+/// What somebody is answered who does not show what is asked for.
+const UNAUTHORIZED: Answer<'static> = (
+    "401 Unauthorized",
+    "application/json",
+    "",
+    br#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#,
+);
+
+/// Status, type, digest and body.
+type Answer<'a> = (&'static str, &'static str, &'a str, &'a [u8]);
+
+/// What a client shows that logs in.
+fn basic(username: &str, password: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text = format!("{username}:{password}");
+    let mut shown = "Basic ".to_owned();
+    for bytes in text.as_bytes().chunks(3) {
+        let byte = |index: usize| u32::from(bytes.get(index).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            let index = (bits >> (18 - 6 * digit)) & 63;
+            match digit <= bytes.len() {
+                true => shown.push(char::from(DIGITS[index as usize])),
+                false => shown.push('='),
+            }
+        }
+    }
+    shown
+}
+
 impl Contents {
+    fn admits(&self, shown: Option<&str>) -> bool {
+        let asked = self.authorization.as_deref();
+        asked.is_none_or(|asked| shown == Some(asked))
+    }
+
     /// Status, type, digest and body of what is at a path.
-    fn answer(&self, path: &str) -> (&'static str, &'static str, &str, &[u8]) {
+    fn answer(&self, path: &str) -> Answer<'_> {
         const IMAGE: &str = "/v2/drover/noise/";
         let last = path.rsplit('/').next().unwrap_or_default();
         if path == "/v2/" {

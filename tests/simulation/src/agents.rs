@@ -417,7 +417,7 @@ impl Agents {
             Action::TakeStats(_) => return None,
             Action::InspectContainer(_) | Action::OpenStream(_) => {}
             // No client of the simulation asks for volumes.
-            Action::MakeVolume(_) | Action::RemoveVolume(_) => return None,
+            Action::MakeVolume(_) | Action::RemoveVolume(_) | Action::PullImage(_) => return None,
         }
         Some(reply::Result::Container(changed.seen(id)))
     }

@@ -31,6 +31,7 @@ impl Order {
             Action::InspectContainer(_) => "inspect",
             Action::MakeVolume(_) => "make volume",
             Action::RemoveVolume(_) => "remove volume",
+            Action::PullImage(_) => "pull image",
             Action::OpenStream(_) => "open a stream to",
             Action::TakeStats(_) => "take stats of",
             Action::RotateCredential(_) => "rotate the credential of",

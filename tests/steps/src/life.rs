@@ -8,8 +8,8 @@ use anyhow::{Context, ensure};
 use drover_domain::lifecycle::{Request, Step};
 use drover_domain::process::Cause;
 use drover_domain::resource::{
-    ContainerSpec, ContainerStatus, Details, Mount, RestartCondition, RestartPolicy, VolumeSpec,
-    VolumeStatus,
+    ContainerSpec, ContainerStatus, Details, ImageSpec, ImageStatus, Mount, PullPolicy,
+    RestartCondition, RestartPolicy, VolumeSpec, VolumeStatus,
 };
 use drover_domain::write::{Asked, Intent};
 use drover_domain::{Phase, Process, ProcessId, Resource, ResourceType, State};
@@ -126,6 +126,64 @@ pub async fn live_on_the_move(misfortune: Misfortune) -> anyhow::Result<Life> {
         actions: world.runtime.actions(),
         has_struck: world.killer.has_struck() || world.runtime.has_struck(),
     })
+}
+
+/// Lives the life of an image: two hosts fetch it, which both fail at first, fetch it once more, and it is
+/// removed and purged.
+///
+/// # Errors
+/// When a process does not end as it should, in time.
+pub async fn live_with_an_image(misfortune: Misfortune) -> anyhow::Result<Life> {
+    let mut world = World::begin(misfortune).await?;
+    world.add_host().await?;
+    let details = Details::Image {
+        spec: ImageSpec {
+            image: "drover/hello".to_owned(),
+            pull_policy: PullPolicy::Always,
+            ..ImageSpec::default()
+        },
+        status: ImageStatus::default(),
+    };
+    let now = SystemClock.now();
+    let id = fresh::resource_id();
+    let mut image = Resource::new(id, "hello", State::Requested, details, now);
+    let fails = ("sim.fail".to_owned(), "pull:1".to_owned());
+    image.labels.extend([fails]);
+    let intent = Intent::to_create(image.clone(), asked(Request::Create))?;
+    world.store.accept(intent.clone()).await?;
+    until_done(&world, intent.process.id).await?;
+    is_fetched(&world, &image).await?;
+    change(&world, &image, Request::Pull).await?;
+    is_fetched(&world, &image).await?;
+    change(&world, &image, Request::Remove).await?;
+    change(&world, &image, Request::Purge).await?;
+    let mut trace = trace(&world, 0).await?;
+    if let Some(passed) = trace.passed.get_mut(&ResourceType::Image) {
+        // How often what is done in part is written differs, as how often a process waits does.
+        passed.iter_mut().for_each(|(_, version)| *version = 0);
+        passed.dedup();
+    }
+    Ok(Life {
+        trace,
+        sites: world.killer.sites(),
+        actions: world.runtime.actions(),
+        has_struck: world.killer.has_struck() || world.runtime.has_struck(),
+    })
+}
+
+/// Checks that each of two hosts has an image, and that nobody is still to be asked.
+async fn is_fetched(world: &World, image: &Resource) -> anyhow::Result<()> {
+    let row = world.store.resource(ResourceType::Image, image.id).await?;
+    let row = row.context("the image is gone")?;
+    let Details::Image { status, .. } = &row.details else {
+        anyhow::bail!("it is no image");
+    };
+    let counts = (status.hosts, status.fetched, status.failed);
+    ensure!(
+        counts == (2, 2, 0) && status.asked.is_empty(),
+        "it is {status:?}"
+    );
+    Ok(())
 }
 
 /// Checks that a container runs on a host, and holds what it asks for there.

@@ -13,7 +13,9 @@ use drover_domain::resource::{HealthCheck, HostFacts, Probe};
 use drover_domain::write::ProcessWrite;
 use drover_domain::{Phase, ProcessId, ResourceId, ResourceType};
 use drover_process_server::Interference;
-use drover_proto::v1::{CreateContainer, MakeVolume, SeenContainer, SeenVolume, seen_container};
+use drover_proto::v1::{
+    CreateContainer, MakeVolume, PullImage, SeenContainer, SeenVolume, seen_container,
+};
 use futures::stream::BoxStream;
 
 /// A write, named by what it says, so that it is the same one in every life: how often a process
@@ -108,7 +110,9 @@ impl Killer {
             finished,
             phase: process.phase,
         };
-        if process.phase != Phase::Waiting && !seen.sites.contains(&site) {
+        // Of those that wait, only one that has done a part says more than that it waits.
+        let says_more = process.phase != Phase::Waiting || write.resource.is_some();
+        if says_more && !seen.sites.contains(&site) {
             seen.sites.push(site);
         }
         site
@@ -267,11 +271,12 @@ impl Runtime for WatchedRuntime {
         self.runtime.facts().await
     }
 
-    async fn pull(
-        &self,
-        wanted: &CreateContainer,
-        progress: &Progress,
-    ) -> Result<(), RuntimeError> {
+    async fn find_image(&self, wanted: &PullImage) -> Result<Option<String>, RuntimeError> {
+        self.runtime.find_image(wanted).await
+    }
+
+    async fn pull(&self, wanted: &PullImage, progress: &Progress) -> Result<(), RuntimeError> {
+        self.begin()?;
         self.runtime.pull(wanted, progress).await
     }
 

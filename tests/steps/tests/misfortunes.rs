@@ -7,7 +7,7 @@
 
 use drover_domain::lifecycle::{self, Request};
 use drover_domain::{Phase, ResourceType};
-use drover_steps::life::{Life, live_on_the_move};
+use drover_steps::life::{Life, live_on_the_move, live_with_an_image};
 use drover_steps::misfortune::{Misfortune, Site};
 use futures::StreamExt;
 
@@ -64,8 +64,12 @@ const MOVING: [Request; 4] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_life_takes_every_lifecycle_through_every_process_it_has() {
-    let (peace, moved) = tokio::join!(peace(), live_on_the_move(Misfortune::None));
-    let moved = moved.unwrap();
+    let (peace, moved, imaged) = tokio::join!(
+        peace(),
+        live_on_the_move(Misfortune::None),
+        live_with_an_image(Misfortune::None),
+    );
+    let (moved, imaged) = (moved.unwrap(), imaged.unwrap());
     assert_eq!(peace.trace.containers_on_host, 0);
     assert_eq!(moved.trace.containers_on_host, 0);
     for resource_type in [
@@ -73,8 +77,12 @@ async fn a_life_takes_every_lifecycle_through_every_process_it_has() {
         ResourceType::Host,
         ResourceType::Agent,
         ResourceType::Volume,
+        ResourceType::Image,
     ] {
-        let lived = &peace.trace.processes[&resource_type];
+        let lived = match resource_type {
+            ResourceType::Image => &imaged.trace.processes[&resource_type],
+            _ => &peace.trace.processes[&resource_type],
+        };
         for definition in lifecycle::of(resource_type).processes {
             let lived = match MOVING.contains(&definition.request) {
                 true => &moved.trace.processes[&resource_type],
@@ -118,6 +126,24 @@ async fn a_container_is_moved_all_the_same_whatever_action_fails_once() {
     let peace = live_on_the_move(Misfortune::None).await.unwrap();
     let failures = (0..peace.actions).map(Misfortune::Failure);
     compare_lives(&peace, failures, PATIENT_AT_ONCE, live_on_the_move).await;
+}
+
+/// The writes of the life of an image that are in no other.
+fn fetches(life: &Life) -> impl Iterator<Item = Site> {
+    let sites = life.sites.iter().copied();
+    sites.filter(|site| site.resource_type == ResourceType::Image)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_is_fetched_all_the_same_whatever_goes_wrong() {
+    let peace = live_with_an_image(Misfortune::None).await.unwrap();
+    // One is written in part, and each of the four has an end.
+    assert!(fetches(&peace).count() >= 5, "{:?}", peace.sites);
+    let deaths = fetches(&peace)
+        .flat_map(|site| [Misfortune::DeathBefore(site), Misfortune::DeathAfter(site)]);
+    let failures = (0..peace.actions).map(Misfortune::Failure);
+    let misfortunes = deaths.chain(failures);
+    compare_lives(&peace, misfortunes, PATIENT_AT_ONCE, live_with_an_image).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

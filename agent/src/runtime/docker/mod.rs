@@ -38,7 +38,7 @@ use bollard::query_parameters::{
 use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, HttpProbe, Probe, TcpProbe};
 use drover_domain::stream::{ExecRequest, LogsRequest, StatsRequest};
-use drover_proto::v1::{CreateContainer, MakeVolume, SeenContainer, SeenVolume};
+use drover_proto::v1::{CreateContainer, MakeVolume, PullImage, SeenContainer, SeenVolume};
 use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
 
@@ -225,12 +225,12 @@ impl Runtime for DockerRuntime {
         known.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn pull(
-        &self,
-        wanted: &CreateContainer,
-        progress: &Progress,
-    ) -> Result<(), RuntimeError> {
-        pull::pull(&self.client()?, &wanted.image, progress).await
+    async fn find_image(&self, wanted: &PullImage) -> Result<Option<String>, RuntimeError> {
+        pull::find(&self.client()?, &wanted.image).await
+    }
+
+    async fn pull(&self, wanted: &PullImage, progress: &Progress) -> Result<(), RuntimeError> {
+        pull::pull(&self.client()?, wanted, progress).await
     }
 
     async fn create(

@@ -7,8 +7,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::auth::DockerCredentials;
 use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
+use drover_domain::resource::{DOCKER_HUB, registry_of};
+use drover_proto::v1::PullImage;
 use futures::StreamExt;
 
 use super::refusal::{explain, status_of, words_of};
@@ -17,12 +20,37 @@ use crate::runtime::{Progress, RuntimeError};
 /// A pull that has not moved for this long is given up.
 const SILENT_FOR: Duration = Duration::from_secs(120);
 
+/// The engine's id of an image, if it is there.
+pub(super) async fn find(docker: &Docker, image: &str) -> Result<Option<String>, RuntimeError> {
+    match docker.inspect_image(image).await {
+        Ok(found) => Ok(Some(found.id.unwrap_or_default())),
+        Err(error) if status_of(&error) == Some(404) => Ok(None),
+        Err(error) => Err(explain(&error)),
+    }
+}
+
+/// Who logs in where, in the engine's terms. It takes this for one request, and keeps nothing of it.
+fn credentials(wanted: &PullImage) -> Option<DockerCredentials> {
+    let login = wanted.registry_login.as_ref()?;
+    let server = match registry_of(&wanted.image) {
+        DOCKER_HUB => "https://index.docker.io/v1/",
+        registry => registry,
+    };
+    Some(DockerCredentials {
+        username: Some(login.username.clone()),
+        password: Some(login.password.clone()),
+        serveraddress: Some(server.to_owned()),
+        ..DockerCredentials::default()
+    })
+}
+
 /// Fetches an image.
 pub(super) async fn pull(
     docker: &Docker,
-    image: &str,
+    wanted: &PullImage,
     progress: &Progress,
 ) -> Result<(), RuntimeError> {
+    let image = wanted.image.as_str();
     let (name, tag) = name_and_tag(image);
     let mut options = CreateImageOptionsBuilder::new().from_image(name);
     if let Some(tag) = tag {
@@ -30,7 +58,8 @@ pub(super) async fn pull(
     }
     progress.say(format!("pulling {image}"), None);
     let mut layers = Layers::default();
-    let mut told = std::pin::pin!(docker.create_image(Some(options.build()), None, None));
+    let mut told =
+        std::pin::pin!(docker.create_image(Some(options.build()), None, credentials(wanted),));
     loop {
         match tokio::time::timeout(SILENT_FOR, told.next()).await {
             Ok(None) => return Ok(()),

@@ -8,7 +8,8 @@
 //! | --- | --- |
 //! | `sim.delay=5s` | each action takes so long |
 //! | `sim.pull=5s` | the image is not there at first, and fetching it takes so long; without the label every image is there |
-//! | `sim.fail=start` | this action always fails: `create`, `start`, `stop` or `remove` |
+//! | `sim.login=robot` | it can be fetched only by who logs in as `robot` |
+//! | `sim.fail=start` | this action always fails: `create`, `start`, `stop`, `remove`, or `pull` of an image |
 //! | `sim.fail=start:2` | it fails the first two times |
 //! | `sim.exit-after=5s` | the container ends so long after each start |
 //! | `sim.exit-code=3` | with this code; 0 otherwise |
@@ -47,7 +48,7 @@ use drover_domain::ResourceId;
 use drover_domain::resource::{HealthCheck, HostFacts, Probe};
 use drover_domain::stream::{ExecRequest, LogsRequest, StatsRequest};
 use drover_proto::v1::mount::Source;
-use drover_proto::v1::{CreateContainer, MakeVolume, SeenContainer, SeenVolume};
+use drover_proto::v1::{CreateContainer, MakeVolume, PullImage, SeenContainer, SeenVolume};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::broadcast::error::RecvError;
@@ -210,16 +211,28 @@ impl Runtime for SimulatedRuntime {
         Ok(facts)
     }
 
-    async fn pull(
-        &self,
-        wanted: &CreateContainer,
-        progress: &Progress,
-    ) -> Result<(), RuntimeError> {
-        let takes = Script::read(&wanted.labels)?.pull.unwrap_or_default();
-        for percent in 0..100 {
-            let message = format!("pulling {}: {percent} of 100 MiB", wanted.image);
-            progress.say(message, Some(percent));
-            tokio::time::sleep(takes / 100).await;
+    async fn find_image(&self, wanted: &PullImage) -> Result<Option<String>, RuntimeError> {
+        let is_there = self.machine().storage.has_image(&wanted.image);
+        Ok(is_there.then(|| format!("sim-{}", wanted.image)))
+    }
+
+    async fn pull(&self, wanted: &PullImage, progress: &Progress) -> Result<(), RuntimeError> {
+        let script = Script::read(&wanted.labels)?;
+        self.machine()
+            .storage
+            .fail_as_told(&wanted.image, &script)?;
+        let login = wanted.registry_login.as_ref();
+        let needed = wanted.labels.get("sim.login");
+        if needed.is_some_and(|needed| login.is_none_or(|login| login.username != *needed)) {
+            let message = format!("pull access denied for {}", wanted.image);
+            return Err(RuntimeError::ImageMissing(message));
+        }
+        if let Some(takes) = script.pull {
+            for percent in 0..100 {
+                let message = format!("pulling {}: {percent} of 100 MiB", wanted.image);
+                progress.say(message, Some(percent));
+                tokio::time::sleep(takes / 100).await;
+            }
         }
         self.machine().storage.have_image(&wanted.image);
         Ok(())
@@ -235,7 +248,8 @@ impl Runtime for SimulatedRuntime {
         let check = check.map(HealthCheck::try_from).transpose();
         let check = check.map_err(|error| RuntimeError::Refused(error.to_string()))?;
         self.play(id, Action::Create, &script).await?;
-        if script.pull.is_some() && !self.machine().storage.has_image(&wanted.image) {
+        let is_kept_elsewhere = script.pull.is_some() || wanted.labels.contains_key("sim.login");
+        if is_kept_elsewhere && !self.machine().storage.has_image(&wanted.image) {
             let message = format!("No such image: {}", wanted.image);
             return Err(RuntimeError::ImageMissing(message));
         }

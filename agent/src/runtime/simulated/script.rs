@@ -12,6 +12,7 @@ pub(super) enum Action {
     Start,
     Stop,
     Remove,
+    Pull,
 }
 
 impl Action {
@@ -21,6 +22,7 @@ impl Action {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Remove => "remove",
+            Self::Pull => "pull",
         }
     }
 }
@@ -117,9 +119,14 @@ fn at_action(text: &str) -> Option<(Action, Option<u32>)> {
         Some((action, times)) => (action, Some(times.parse().ok()?)),
         None => (text, None),
     };
-    let action = [Action::Create, Action::Start, Action::Stop, Action::Remove]
-        .into_iter()
-        .find(|known| known.as_str() == action)?;
+    let actions = [
+        Action::Create,
+        Action::Start,
+        Action::Stop,
+        Action::Remove,
+        Action::Pull,
+    ];
+    let action = actions.into_iter().find(|known| known.as_str() == action)?;
     Some((action, times))
 }
 

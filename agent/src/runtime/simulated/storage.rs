@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use drover_domain::ResourceId;
 use drover_proto::v1::SeenVolume;
 
+use super::script::{Action, Script};
 use crate::runtime::{RuntimeError, volume_gone};
 
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub(super) struct Storage {
     mounted: HashMap<ResourceId, Vec<ResourceId>>,
     /// Images that were fetched.
     images: HashSet<String>,
+    /// How often it has failed to fetch images, as scripts have it.
+    failed: HashMap<String, u32>,
 }
 
 impl Storage {
@@ -41,6 +44,24 @@ impl Storage {
 
     pub(super) fn has_image(&self, image: &str) -> bool {
         self.images.contains(image)
+    }
+
+    /// Fails to fetch an image, if a script says so.
+    pub(super) fn fail_as_told(
+        &mut self,
+        image: &str,
+        script: &Script,
+    ) -> Result<(), RuntimeError> {
+        let Some((Action::Pull, times)) = script.fail else {
+            return Ok(());
+        };
+        let failed = self.failed.entry(image.to_owned()).or_default();
+        if times.is_some_and(|times| *failed >= times) {
+            return Ok(());
+        }
+        *failed = failed.saturating_add(1);
+        let message = "the label sim.fail makes every pull fail".to_owned();
+        Err(RuntimeError::Runtime(message))
     }
 
     pub(super) fn have_image(&mut self, image: &str) {

@@ -27,6 +27,17 @@ pub(super) fn finish_step(
         return end(process, resource, changes, moment);
     }
     process.run_after = moment.now.after(moment.lease);
+    let write = ProcessWrite::of(process);
+    (change(write, resource, changes, moment), Next::Continue)
+}
+
+/// Adds to a write what a step has changed.
+pub(super) fn change(
+    write: ProcessWrite,
+    resource: &Resource,
+    changes: Changes,
+    moment: Moment<'_>,
+) -> ProcessWrite {
     let is_changed = changes.details.is_some() || changes.host.is_some();
     let reservation = changes.reservation.clone();
     let changed = is_changed.then(|| {
@@ -43,13 +54,12 @@ pub(super) fn finish_step(
             version: changed.version,
         })
         .collect();
-    let write = ProcessWrite {
+    ProcessWrite {
         resource: changed.map(|changed| (changed, resource.version)),
         reservation,
         passed,
-        ..ProcessWrite::of(process)
-    };
-    (write, Next::Continue)
+        ..write
+    }
 }
 
 pub(super) fn end(

@@ -9,6 +9,7 @@
 //!   Done       another step follows         journal, the step's changes      Continue
 //!   Done       it was the last one          done state, end of the process   End, or Chain
 //!   Wait       before the deadline          waiting until, waiting on        Rest
+//!   Partly     before the deadline          the same, the step's changes     Rest
 //!   Delegate   before the deadline          children, waiting on them        Rest
 //!   Retry      attempts and time left       waiting, with backoff            Rest
 //!   Retry      none left                    failure (below)
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 pub use backoff::backoff;
 pub use cancel::{Cancellation, cancel};
-use ending::{end, finish_step};
+use ending::{change, end, finish_step};
 use failure::{fail, retry};
 
 use crate::lifecycle::{Policies, Policy, Step};
@@ -56,6 +57,17 @@ pub enum Outcome {
         /// What would make it worth to look earlier.
         waits_for: Option<WaitsFor>,
         /// How much of what it waits for is done, in percent, if that is known.
+        progress: Option<u8>,
+    },
+    /// A part of it is true now, with these changes to write; the step runs again for what is left.
+    Partly {
+        /// What is written.
+        changes: Box<Changes>,
+        /// What is left, for a person.
+        reason: String,
+        /// Go on after this long.
+        delay: Duration,
+        /// How much is done, in percent, if that is known.
         progress: Option<u8>,
     },
     /// It is for others to make true: processes of other resources, as children of this one. The
@@ -172,7 +184,9 @@ pub fn advance(
 ) -> (ProcessWrite, Next) {
     match outcome {
         Outcome::Done(changes) => finish_step(process, resource, step, *changes, moment),
-        Outcome::Wait { reason, .. } | Outcome::Delegate { reason, .. }
+        Outcome::Wait { reason, .. }
+        | Outcome::Partly { reason, .. }
+        | Outcome::Delegate { reason, .. }
             if is_late(process, moment) =>
         {
             let message = format!("gave up at the deadline, while waiting: {reason}");
@@ -187,6 +201,17 @@ pub fn advance(
             wait(process, step, reason, (delay, progress), waits_for, moment),
             Next::Rest,
         ),
+        Outcome::Partly {
+            changes,
+            reason,
+            delay,
+            progress,
+        } => {
+            let mut write = wait(process, step, reason, (delay, progress), None, moment);
+            // What it waited for until now has come.
+            entry(&mut write.process, step, moment.began).waits_since = Some(moment.now);
+            (change(write, resource, *changes, moment), Next::Rest)
+        }
         Outcome::Delegate { reason, children } => {
             let waits_for = Some(WaitsFor::Children);
             let mut write = wait(process, step, reason, (LOOK_AFTER, None), waits_for, moment);

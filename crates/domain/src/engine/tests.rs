@@ -217,3 +217,36 @@ fn a_create_that_failed_can_be_tried_again() {
     resource.state = State::Error;
     assert!(Intent::to_change(resource, asked(Request::Create)).is_ok());
 }
+
+#[test]
+fn what_is_done_in_part_is_written_and_the_step_runs_again() {
+    let (process, resource) = starting();
+    let mut details = resource.details.clone();
+    let Details::Container { status, .. } = &mut details else {
+        panic!()
+    };
+    status.runtime_id = Some("a part".into());
+    let partly = Outcome::Partly {
+        changes: Box::new(Changes {
+            details: Some(details.clone()),
+            ..Changes::default()
+        }),
+        reason: "the rest".into(),
+        delay: Duration::ZERO,
+        progress: Some(40),
+    };
+    let (write, next) = advance(&process, &resource, Step::Place, partly.clone(), moment(5));
+    assert_eq!((write.process.phase, next), (Phase::Waiting, Next::Rest));
+    assert_eq!(write.process.next_step(), Some(Step::Place));
+    assert_eq!(write.process.run_after, Timestamp::from_millis(5));
+    assert_eq!(write.process.progress(), Some(40));
+    assert_eq!(write.process.attempts(), 0);
+    let (changed, expected) = write.resource.unwrap();
+    assert_eq!(expected, resource.version);
+    assert_eq!((changed.state, changed.details), (resource.state, details));
+    assert_eq!(write.passed[0].version, expected + 1);
+    let late = moment(process.deadline.millis());
+    let (write, _) = advance(&process, &resource, Step::Place, partly, late);
+    assert_eq!(write.process.phase, Phase::Failed);
+    assert!(write.process.message.unwrap().contains("the rest"));
+}

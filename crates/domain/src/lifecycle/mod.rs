@@ -19,6 +19,7 @@
 mod agent;
 mod container;
 mod host;
+mod image;
 mod names;
 pub mod picture;
 mod policy;
@@ -140,7 +141,7 @@ pub enum Reported {
 }
 
 /// Lifecycles of every type.
-static LIFECYCLES: [&Lifecycle; 9] = [
+static LIFECYCLES: [&Lifecycle; 11] = [
     &container::LIFECYCLE,
     &host::LIFECYCLE,
     &agent::LIFECYCLE,
@@ -150,6 +151,8 @@ static LIFECYCLES: [&Lifecycle; 9] = [
     &settled::API_KEY,
     &volume::LIFECYCLE,
     &settled::NETWORK,
+    &settled::REGISTRY_CREDENTIAL,
+    &image::LIFECYCLE,
 ];
 
 /// Every lifecycle.
@@ -169,6 +172,8 @@ pub fn of(resource_type: ResourceType) -> &'static Lifecycle {
         ResourceType::ApiKey => LIFECYCLES[6],
         ResourceType::Volume => LIFECYCLES[7],
         ResourceType::Network => LIFECYCLES[8],
+        ResourceType::RegistryCredential => LIFECYCLES[9],
+        ResourceType::Image => LIFECYCLES[10],
     }
 }
 

@@ -86,6 +86,8 @@ names! {
         Detach = "detach",
         /// Give it another credential.
         Rotate = "rotate",
+        /// Fetch it once more.
+        Pull = "pull",
     }
 }
 
@@ -132,6 +134,8 @@ names! {
         RefuseWhileMounted = "refuse-while-mounted",
         /// Have the host's agent take a volume and its data away.
         RemoveVolume = "remove-volume",
+        /// Have hosts fetch an image.
+        PullOnHosts = "pull-on-hosts",
     }
 }
 
@@ -159,7 +163,8 @@ impl Step {
             | Self::LeaveVolumes
             | Self::MakeVolume
             | Self::RefuseWhileMounted
-            | Self::RemoveVolume => None,
+            | Self::RemoveVolume
+            | Self::PullOnHosts => None,
         }
     }
 }

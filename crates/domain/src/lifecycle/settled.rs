@@ -8,6 +8,7 @@ pub(super) static REGISTRATION_TOKEN: Lifecycle = settled(ResourceType::Registra
 pub(super) static PROJECT: Lifecycle = settled(ResourceType::Project);
 pub(super) static ACCOUNT: Lifecycle = settled(ResourceType::Account);
 pub(super) static NETWORK: Lifecycle = settled(ResourceType::Network);
+pub(super) static REGISTRY_CREDENTIAL: Lifecycle = settled(ResourceType::RegistryCredential);
 pub(super) static API_KEY: Lifecycle = settled(ResourceType::ApiKey);
 
 const fn settled(resource_type: ResourceType) -> Lifecycle {

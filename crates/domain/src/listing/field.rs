@@ -198,6 +198,13 @@ const OF_CONTAINERS: &[Field] = &[
 
 const OF_VOLUMES: &[Field] = &[Field::new("hostId", Subject::Host, Kind::Id).or_null()];
 
+const OF_REGISTRY_CREDENTIALS: &[Field] = &[
+    Field::new("registry", Subject::Spec("registry"), Kind::Text),
+    Field::new("username", Subject::Spec("username"), Kind::Text),
+];
+
+const OF_IMAGES: &[Field] = &[Field::new("image", Subject::Spec("image"), Kind::Text)];
+
 const OF_HOSTS: &[Field] = &[Field::new("agentId", Subject::Spec("agentId"), Kind::Id)];
 
 const OF_AGENTS: &[Field] = &[
@@ -250,6 +257,8 @@ impl Listed {
                     ResourceType::Account => OF_ACCOUNTS,
                     ResourceType::ApiKey => OF_API_KEYS,
                     ResourceType::Volume => OF_VOLUMES,
+                    ResourceType::RegistryCredential => OF_REGISTRY_CREDENTIALS,
+                    ResourceType::Image => OF_IMAGES,
                     ResourceType::Project | ResourceType::Network => &[],
                 };
                 (OF_RESOURCES, own)

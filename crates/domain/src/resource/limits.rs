@@ -6,6 +6,7 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::validation::Invalid;
+use crate::ResourceId;
 
 /// The most characters of a name.
 pub(super) const NAME_LIMIT: usize = 128;
@@ -23,6 +24,12 @@ pub(super) const LABEL_KEY_LIMIT: usize = 128;
 pub(super) const LABEL_VALUE_LIMIT: usize = 1_024;
 /// The least memory that Docker gives to a container, in MiB.
 pub(super) const LEAST_MEMORY_MIB: u32 = 6;
+/// The most characters of a registry: the longest host name, and a port.
+pub(super) const REGISTRY_LIMIT: usize = 260;
+/// The most characters of a name to log in with.
+pub(super) const USERNAME_LIMIT: usize = 255;
+/// The most hosts that can be named for an image.
+pub(super) const HOST_IDS_LIMIT: usize = 256;
 /// The most characters of a path on a web server.
 pub(super) const PATH_LIMIT: usize = 2_048;
 /// Labels of this prefix are Drover's own.
@@ -106,6 +113,37 @@ pub(super) fn image_schema(_: &mut SchemaGenerator) -> Schema {
         "minLength": 1,
         "maxLength": IMAGE_LIMIT,
         "pattern": "^[A-Za-z0-9._/:@-]+$",
+    })
+}
+
+/// The schema of a registry: `localhost`, a host with a dot in it, or any host with a port.
+pub(super) fn registry_schema(_: &mut SchemaGenerator) -> Schema {
+    const LABEL: &str = "[a-z0-9]+(-+[a-z0-9]+)*";
+    let pattern = format!(r"^(localhost|{LABEL}(\.{LABEL})+|{LABEL}(\.{LABEL})*:[0-9]{{1,5}})$");
+    json_schema!({
+        "type": "string",
+        "minLength": 3,
+        "maxLength": REGISTRY_LIMIT,
+        "pattern": pattern,
+    })
+}
+
+/// The schema of a name to log in with at a registry.
+pub fn username_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": USERNAME_LIMIT,
+        "pattern": r"^[^:\u0000-\u001F\u007F-\u009F]+$",
+    })
+}
+
+/// The schema of the hosts that are named for an image.
+pub(super) fn host_ids_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": HOST_IDS_LIMIT,
+        "items": generator.subschema_for::<ResourceId>(),
     })
 }
 

@@ -16,6 +16,7 @@ mod network;
 mod placement;
 mod project;
 mod registration_token;
+mod registry_credential;
 mod restart_policy;
 mod validation;
 mod volume;
@@ -33,14 +34,18 @@ pub use api_key::{ApiKeySpec, ApiKeyStatus};
 pub use container::{ContainerSpec, ContainerStatus, Port, Protocol, ResourceLimits};
 pub use health_check::{HealthCheck, HealthState, HttpProbe, OnUnhealthy, Probe, TcpProbe};
 pub use host::{AskedCapacity, Capacity, HostFacts, HostSpec, HostStatus, Room};
-pub use image::PullPolicy;
+pub use image::{
+    AskedHost, DOCKER_HUB, HostFailure, ImageSpec, ImageStatus, PullPolicy, registry_of,
+};
 pub use limits::{
     DESCRIPTION_LIMIT, labels_schema, metadata_schema, name_schema, reference_schema,
+    username_schema,
 };
 pub use network::{NetworkAttachment, NetworkSpec, validate_reference};
 pub use placement::{Affinity, ContainerPlacement, Neighbours, OnHostLoss, Strategy};
 pub use project::{ProjectSpec, Quota};
 pub use registration_token::{RegistrationTokenSpec, RegistrationTokenStatus};
+pub use registry_credential::{RegistryCredentialSpec, check_username};
 pub use restart_policy::{RestartCondition, RestartPolicy};
 pub use validation::{
     Invalid, validate_description, validate_labels, validate_metadata, validate_name,
@@ -95,6 +100,10 @@ resource_types! {
     Volume = "volume", "volumes",
     /// What lets containers of a project on one host find one another.
     Network = "network", "networks",
+    /// As whom a project fetches images from a registry.
+    RegistryCredential = "registryCredential", "registryCredentials",
+    /// An image that hosts have before a container needs it.
+    Image = "image", "images",
 }
 
 impl fmt::Display for ResourceType {
@@ -273,6 +282,18 @@ pub enum Details {
         /// What was asked.
         spec: NetworkSpec,
     },
+    /// A credential for a registry.
+    RegistryCredential {
+        /// What was asked.
+        spec: RegistryCredentialSpec,
+    },
+    /// An image.
+    Image {
+        /// What was asked.
+        spec: ImageSpec,
+        /// What was seen.
+        status: ImageStatus,
+    },
 }
 
 impl Details {
@@ -288,6 +309,8 @@ impl Details {
             Self::ApiKey { .. } => ResourceType::ApiKey,
             Self::Volume { .. } => ResourceType::Volume,
             Self::Network { .. } => ResourceType::Network,
+            Self::RegistryCredential { .. } => ResourceType::RegistryCredential,
+            Self::Image { .. } => ResourceType::Image,
         }
     }
 
@@ -298,6 +321,7 @@ impl Details {
             Self::Host { status, .. } => status.error.as_deref(),
             Self::Agent { status, .. } => status.error.as_deref(),
             Self::Volume { status, .. } => status.error.as_deref(),
+            Self::Image { status, .. } => status.error.as_deref(),
             _ => None,
         }
     }
@@ -310,23 +334,29 @@ impl Details {
             Self::Host { status, .. } => status.error = error,
             Self::Agent { status, .. } => status.error = error,
             Self::Volume { status, .. } => status.error = error,
+            Self::Image { status, .. } => status.error = error,
             Self::RegistrationToken { .. }
             | Self::Project { .. }
             | Self::Account { .. }
             | Self::ApiKey { .. }
-            | Self::Network { .. } => {}
+            | Self::Network { .. }
+            | Self::RegistryCredential { .. } => {}
         }
     }
 
     /// Keeps what a request says for longer than its process lasts: a host that a person takes out of
-    /// use stays so, however often its agent is lost and comes back.
+    /// use stays so, however often its agent is lost and comes back. An image that is fetched once more is
+    /// so on every host.
     pub fn ask(&mut self, request: Request) {
-        if let Self::Host { spec, .. } = self {
-            match request {
-                Request::Deactivate | Request::Evacuate => spec.deactivated = true,
-                Request::Activate => spec.deactivated = false,
-                _ => {}
+        match (self, request) {
+            (Self::Host { spec, .. }, Request::Deactivate | Request::Evacuate) => {
+                spec.deactivated = true;
             }
+            (Self::Host { spec, .. }, Request::Activate) => spec.deactivated = false,
+            (Self::Image { status, .. }, Request::Create | Request::Pull) => {
+                *status = ImageStatus::default();
+            }
+            _ => {}
         }
     }
 
@@ -362,6 +392,8 @@ impl Details {
             Self::ApiKey { spec, status } => both(spec, status),
             Self::Volume { spec, status } => both(spec, status),
             Self::Network { spec } => both(spec, &serde_json::json!({})),
+            Self::RegistryCredential { spec } => both(spec, &serde_json::json!({})),
+            Self::Image { spec, status } => both(spec, status),
         }
     }
 
@@ -409,6 +441,13 @@ impl Details {
             },
             ResourceType::Network => Self::Network {
                 spec: from_value(spec)?,
+            },
+            ResourceType::RegistryCredential => Self::RegistryCredential {
+                spec: from_value(spec)?,
+            },
+            ResourceType::Image => Self::Image {
+                spec: from_value(spec)?,
+                status: from_value(status)?,
             },
         })
     }

@@ -117,7 +117,7 @@ pub fn validate_labels(labels: &BTreeMap<String, String>) -> Result<(), Invalid>
 }
 
 pub(super) fn validate_container(spec: &ContainerSpec) -> Result<(), Invalid> {
-    validate_image(&spec.image)?;
+    check_image(&spec.image)?;
     for key in spec.environment.keys() {
         if key.is_empty() || key.contains(['=', '\0']) {
             return Err(Invalid::new(
@@ -131,9 +131,7 @@ pub(super) fn validate_container(spec: &ContainerSpec) -> Result<(), Invalid> {
     without_nul("command", &spec.command)?;
     without_nul("workingDir", &spec.working_dir)?;
     without_nul("user", &spec.user)?;
-    let host_labels = &spec.placement.host_labels;
-    let host_labels = host_labels.keys().chain(host_labels.values());
-    without_nul("placement.hostLabels", host_labels)?;
+    check_host_labels("placement.hostLabels", &spec.placement.host_labels)?;
     spec.placement.validate()?;
     if spec
         .working_dir
@@ -171,7 +169,8 @@ pub(super) fn validate_container(spec: &ContainerSpec) -> Result<(), Invalid> {
     health_check::validate(spec)
 }
 
-fn validate_image(image: &str) -> Result<(), Invalid> {
+/// Checks the name of an image.
+pub(super) fn check_image(image: &str) -> Result<(), Invalid> {
     if image.is_empty() {
         return Err(Invalid::new("image", "is empty"));
     }
@@ -227,6 +226,14 @@ fn validate_ports(spec: &ContainerSpec) -> Result<(), Invalid> {
 
 fn is_any(ip: Option<IpAddr>) -> bool {
     ip.is_none_or(|ip| ip.is_unspecified())
+}
+
+/// Checks labels that hosts are chosen by.
+pub(super) fn check_host_labels(
+    field: &str,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), Invalid> {
+    without_nul(field, labels.keys().chain(labels.values()))
 }
 
 fn without_nul<'a>(

@@ -24,6 +24,8 @@ pub(crate) enum Answer {
         reservation: Option<bool>,
     },
     Wait(Duration, Option<WaitsFor>),
+    /// Whether there is something new in the details, and when the rest is looked at.
+    Partly(bool, Duration),
     /// The children's time in milliseconds, and how urgent they are by themselves.
     Delegate(Vec<(u64, Priority)>),
     Retry,
@@ -51,6 +53,8 @@ pub(crate) fn answers() -> impl Strategy<Value = Answer> {
         ),
         2 => (0..7_200_000_u64, waits_for)
             .prop_map(|(delay, waits_for)| Answer::Wait(Duration::from_millis(delay), waits_for)),
+        1 => (any::<bool>(), 0..600_000_u64)
+            .prop_map(|(details, delay)| Answer::Partly(details, Duration::from_millis(delay))),
         1 => children.prop_map(Answer::Delegate),
         4 => Just(Answer::Retry),
         1 => Just(Answer::Fail),
@@ -74,6 +78,15 @@ impl Answer {
                 reason: words.to_owned(),
                 delay: *delay,
                 waits_for: *waits_for,
+                progress: None,
+            },
+            Self::Partly(details, delay) => Outcome::Partly {
+                changes: Box::new(Changes {
+                    details: details.then(|| seen(resource, words)),
+                    ..Changes::default()
+                }),
+                reason: words.to_owned(),
+                delay: *delay,
                 progress: None,
             },
             Self::Delegate(children) => Outcome::Delegate {
@@ -130,6 +143,7 @@ fn seen(resource: &Resource, words: &str) -> Details {
         Details::Host { status, .. } => status.facts.hostname = words.to_owned(),
         Details::Agent { status, .. } => status.agent_version = words.to_owned(),
         Details::Volume { status, .. } => status.runtime_id = Some(words.to_owned()),
+        Details::Image { status, .. } => status.fetched += 1,
         _ => {}
     }
     details

@@ -6,7 +6,7 @@ use drover_domain::lifecycle::{self, Adjustment, Policies, Request};
 use drover_domain::process::{Cause, Priority, Process};
 use drover_domain::resource::{
     AgentSpec, AgentStatus, ContainerSpec, ContainerStatus, Details, HostSpec, HostStatus,
-    VolumeSpec, VolumeStatus,
+    ImageSpec, ImageStatus, VolumeSpec, VolumeStatus,
 };
 use drover_domain::write::{Asked, Intent};
 use drover_domain::{ProcessId, Resource, ResourceId, ResourceType, State, Timestamp};
@@ -211,6 +211,7 @@ impl Case {
             answer: match &self.stubborn {
                 // Time must pass for it to end.
                 Answer::Wait(delay, what) => Answer::Wait((*delay).max(MINUTE), *what),
+                Answer::Partly(details, delay) => Answer::Partly(*details, (*delay).max(MINUTE)),
                 other => other.clone(),
             },
             fate: Fate::Committed,
@@ -244,6 +245,10 @@ pub(crate) fn details(resource_type: ResourceType, start: bool) -> Details {
         ResourceType::Volume => Details::Volume {
             spec: VolumeSpec::default(),
             status: VolumeStatus::default(),
+        },
+        ResourceType::Image => Details::Image {
+            spec: ImageSpec::default(),
+            status: ImageStatus::default(),
         },
         _ => {
             panic!("a {resource_type} has no processes")

@@ -101,7 +101,11 @@ impl Decision<'_> {
     fn check_resource(&self) {
         let before = &self.before.resource;
         let changes = match self.outcome {
-            Some(Outcome::Done(changes)) if self.follows.takes_changes => Some(changes),
+            Some(Outcome::Done(changes) | Outcome::Partly { changes, .. })
+                if self.follows.takes_changes =>
+            {
+                Some(changes)
+            }
             _ => None,
         };
         let reservation = changes.and_then(|changes| changes.reservation.clone());

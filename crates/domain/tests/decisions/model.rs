@@ -8,7 +8,7 @@ use std::time::Duration;
 use drover_domain::engine::{Next, Outcome};
 use drover_domain::lifecycle::{Adjustment, Backoff, ProcessDefinition, Request, Step};
 use drover_domain::process::{Process, WaitsFor};
-use drover_domain::{Phase, State, Timestamp};
+use drover_domain::{Phase, ResourceType, State, Timestamp};
 
 /// Where a process stands.
 #[derive(Clone, Debug)]
@@ -72,7 +72,9 @@ impl Model {
         let time = adjusted.deadline.unwrap_or(usual.deadline);
         Self {
             definition,
-            starts: starts && definition.request == Request::Create,
+            starts: starts
+                && definition.request == Request::Create
+                && process.resource.resource_type == ResourceType::Container,
             attempts: adjusted.attempts.unwrap_or(usual.attempts),
             backoff: Backoff {
                 first: adjusted.backoff_first.unwrap_or(usual.backoff.first),
@@ -139,7 +141,11 @@ impl Model {
                 follows.takes_changes = true;
                 follows
             }
-            Outcome::Wait { reason, .. } | Outcome::Delegate { reason, .. } if is_late => {
+            Outcome::Wait { reason, .. }
+            | Outcome::Partly { reason, .. }
+            | Outcome::Delegate { reason, .. }
+                if is_late =>
+            {
                 self.fail(reason)
             }
             Outcome::Wait {
@@ -151,6 +157,20 @@ impl Model {
                 self.waits_since.get_or_insert(now);
                 let mut follows = self.linger(reason, *delay, now);
                 follows.waits_for = *waits_for;
+                follows
+            }
+            Outcome::Partly {
+                changes,
+                reason,
+                delay,
+                ..
+            } => {
+                self.waits_since = Some(now);
+                let mut follows = self.linger(reason, *delay, now);
+                if changes.details.is_some() {
+                    follows.passes = vec![self.definition.via];
+                }
+                follows.takes_changes = true;
                 follows
             }
             Outcome::Delegate { reason, .. } => {

@@ -92,6 +92,10 @@ fn details(
         ResourceType::Network => Details::Network {
             spec: typed(row, prefix, "spec")?,
         },
+        ResourceType::RegistryCredential => Details::RegistryCredential {
+            spec: typed(row, prefix, "spec")?,
+        },
+        ResourceType::Image => both!(Image),
     })
 }
 

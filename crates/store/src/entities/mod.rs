@@ -19,6 +19,7 @@ pub(crate) mod kept_answer;
 pub(crate) mod login;
 pub(crate) mod password;
 pub(crate) mod process;
+pub(crate) mod registry_secret;
 pub(crate) mod reservation;
 pub(crate) mod resource;
 pub(crate) mod session;

@@ -54,6 +54,7 @@ mod quotas;
 mod reading;
 mod references;
 mod registration;
+mod registry_credentials;
 mod reservations;
 mod retention;
 mod schema;

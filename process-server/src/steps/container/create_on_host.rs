@@ -1,11 +1,18 @@
 //! Have the host's agent make the container. One that is being brought up elsewhere and cannot be made there
 //! goes on where it was, if that can be reached.
+//!
+//! It is tried without anybody logging in first. Only a host that does not have the image, and is not given
+//! it by the registry, is told who logs in there.
 
+use drover_domain::ResourceId;
 use drover_domain::engine::{Failure, Outcome};
+use drover_domain::resource::{ContainerSpec, PullPolicy};
 use drover_proto::v1::command::Action;
+use drover_proto::v1::failure::Code;
 
 use super::{former, referred};
 use crate::agents::Answer;
+use crate::steps::registry::{self, Registered};
 use crate::steps::{Context, StepError};
 
 /// How often it is tried to make a container elsewhere before it goes on where it was.
@@ -21,14 +28,10 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     let Some(host) = context.resource.host else {
         return Ok(Outcome::Fail(Failure::new("the container has no host")));
     };
-    let action = match referred::create_command(context, spec).await? {
-        Ok(command) => Action::CreateContainer(Box::new(command)),
+    let failed = match create(context, host, spec).await? {
+        Ok(Answer::Container(seen)) => return super::seen(context.resource, &seen),
+        Ok(other) => context.otherwise_unless_gone(host, other).await?,
         Err(failure) => return Ok(Outcome::Fail(failure)),
-    };
-    let order = context.order(host, "create");
-    let failed = match context.surroundings.agents.send(order, action).await? {
-        Answer::Container(seen) => return super::seen(context.resource, &seen),
-        other => context.otherwise_unless_gone(host, other).await?,
     };
     let reason = match &failed {
         Outcome::Fail(failure) => failure,
@@ -37,4 +40,37 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     };
     let back = former::return_there(context, &reason.message).await?;
     Ok(back.unwrap_or(failed))
+}
+
+/// Has the container made, by whoever may fetch its image; or says why there is nothing to ask for.
+async fn create(
+    context: Context<'_>,
+    host: ResourceId,
+    spec: &ContainerSpec,
+) -> Result<Result<Answer, Failure>, StepError> {
+    let agents = &context.surroundings.agents;
+    let command = match referred::create_command(context, spec).await? {
+        Ok(command) => Action::CreateContainer(Box::new(command)),
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let answer = agents.send(context.order(host, "create"), command).await?;
+    let is_turned_away = matches!(answer, Answer::Failure(Code::ImageMissing, _));
+    if !is_turned_away || spec.pull_policy == PullPolicy::Never {
+        return Ok(Ok(answer));
+    }
+    let login = match registry::login(context, &spec.image).await? {
+        Registered::Nobody => return Ok(Ok(answer)),
+        Registered::Unreadable(reason) => {
+            return Ok(Ok(Answer::Failure(Code::ImageMissing, reason)));
+        }
+        Registered::As(login) => login,
+    };
+    let mut command = match referred::create_command(context, spec).await? {
+        Ok(command) => command,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    command.registry_login = Some(login.to_wire());
+    let command = Action::CreateContainer(Box::new(command));
+    let order = context.order(host, "create-with-login");
+    Ok(Ok(login.told(agents.send(order, command).await?)))
 }

@@ -19,6 +19,9 @@ use crate::process::{Process, Program, output};
 use crate::until::until;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
+/// What secrets are sealed with.
+const KEYS: &str = "# for tests\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n";
+
 /// API servers, process servers, agent servers and agents, each an operating-system process of its
 /// own; all gone when this is dropped.
 #[derive(Debug)]
@@ -85,8 +88,11 @@ impl Cluster {
             true => Some(Detour::to(nats.address()).await?),
             false => None,
         };
+        let keys = logs.join("secrets.key");
+        std::fs::write(&keys, KEYS)?;
         let plan = Plan {
             logs: &logs,
+            keys: keys.display().to_string(),
             database: postgres.url(),
             bus: nats.url(),
             agents_bus: detour
@@ -269,6 +275,8 @@ impl Cluster {
 /// Where the servers of a cluster find one another.
 struct Plan<'a> {
     logs: &'a Path,
+    /// The file with the keys of secrets.
+    keys: String,
     database: String,
     bus: String,
     /// The bus as agent servers reach it.
@@ -283,10 +291,14 @@ impl Plan<'_> {
             "agent" => &self.agents_bus,
             _ => &self.bus,
         };
-        Ok(program
+        let program = program
             .arguments(["serve", "--role", role])
             .arguments(["--database-url", &self.database, "--nats-url", bus])
-            .arguments(["--health-listen", &health.address()]))
+            .arguments(["--health-listen", &health.address()]);
+        Ok(match role {
+            "agent" => program,
+            _ => program.arguments(["--secrets-key-file", &self.keys]),
+        })
     }
 }
 

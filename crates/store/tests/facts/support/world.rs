@@ -6,7 +6,7 @@ use drover_domain::engine::{Next, Outcome};
 use drover_domain::process::WaitsFor;
 use drover_domain::write::{Intent, ProcessWrite, Written};
 use drover_domain::{Fence, Process, ProcessId, Resource, Timestamp};
-use drover_store::{Accepted, Attached, Claim, Claimed, Store, StoreOptions, fresh};
+use drover_store::{Accepted, Attached, Claim, Claimed, Keyring, Store, StoreOptions, fresh};
 
 use super::build::{LEASE, NOW, container, next_write, to_create};
 use super::database::{Database, Rows};
@@ -35,6 +35,13 @@ impl World {
     /// The store of another server over the same database.
     pub(crate) async fn second_server(&self) -> Store {
         connect(&self.database).await
+    }
+
+    /// The same, with the keys of the lines of a text.
+    pub(crate) async fn server_with_keys(&self, keys: &str) -> Store {
+        let options = StoreOptions::new(self.database.url.clone());
+        let options = options.with_keyring(Keyring::parse(keys).unwrap());
+        Store::connect(&options).await.unwrap()
     }
 
     /// Every row that there is.

@@ -1,0 +1,3 @@
+//! The steps of images.
+
+pub(crate) mod pull_on_hosts;
