@@ -95,7 +95,9 @@ impl Agents {
         {
             return Ok(Answer::AtRest(rest));
         }
+        let asking = self.breakers.asking(host);
         let answer = self.request(order, action).await?;
+        asking.answered();
         match &answer {
             Answer::Absent(reason) | Answer::Silence(reason) => self.breakers.fail(host, reason),
             Answer::Failure(code, reason) if is_fault_of_host(*code) => {

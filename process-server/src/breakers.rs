@@ -22,6 +22,28 @@ pub(crate) struct Breakers {
     chance: Arc<dyn Chance>,
 }
 
+/// A question to a host; one that is dropped without an answer is given up.
+pub(crate) struct Asking<'a> {
+    breakers: &'a Breakers,
+    host: ResourceId,
+    has_answer: bool,
+}
+
+impl Asking<'_> {
+    /// There is an answer, which the breaker is told of.
+    pub(crate) fn answered(mut self) {
+        self.has_answer = true;
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.has_answer {
+            self.breakers.give_up(self.host);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Hosts {
     /// Of those that failed since their last success; the others have nothing to remember.
@@ -73,6 +95,25 @@ impl Breakers {
                 vitals::hosts_at_rest(Self::count(hosts));
             }
         });
+    }
+
+    /// Whoever asked the host will not know what came of it.
+    fn give_up(&self, host: ResourceId) {
+        let now = self.clock.now();
+        self.with(|hosts| {
+            if let Some(breaker) = hosts.failing.get_mut(&host) {
+                breaker.give_up(now);
+            }
+        });
+    }
+
+    /// Somebody asks the host, and may be stopped before there is an answer.
+    pub(crate) fn asking(&self, host: ResourceId) -> Asking<'_> {
+        Asking {
+            breakers: self,
+            host,
+            has_answer: false,
+        }
     }
 
     /// The hosts that are well again since this was last asked: what waits for them can go on.

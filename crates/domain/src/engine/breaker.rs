@@ -11,8 +11,9 @@
 //! While a host rests its work waits and says why. How soon each piece looks again is decided here
 //! too, for the price of a bad host is what those who look cost. The first to ask during a rest is
 //! to make the next try, as soon as the rest is over. The others are given turns one after the
-//! other ([`turns`](super::turns)). They need not look at all: whoever finds the host well again wakes
-//! them.
+//! other ([`turns`](super::turns)), from the end of the rest on, and during a try from a moment later: the
+//! try may be given up before anybody knows its end, as by a server that has lost its lock, and whoever
+//! comes next makes another. They need not look at all: whoever finds the host well again wakes them.
 
 use std::time::Duration;
 
@@ -98,7 +99,8 @@ impl Breaker {
                 *has_taker = true;
                 *until
             }
-            State::Resting { until, .. } | State::Trying { until } => self.turns.next(now, *until),
+            State::Resting { until, .. } => self.turns.next(now, *until),
+            State::Trying { .. } => self.turns.next(now, now.after(REST.first)),
         };
         Err(AtRest {
             failures: self.failures,
@@ -131,6 +133,16 @@ impl Breaker {
             until: now.after(rest),
             has_taker: false,
         };
+    }
+
+    /// Nobody will know what came of the try that was made, if one was: whoever asks next makes another.
+    pub fn give_up(&mut self, now: Timestamp) {
+        if matches!(self.state, State::Trying { .. }) {
+            self.state = State::Resting {
+                until: now,
+                has_taker: true,
+            };
+        }
     }
 
     /// Whether the host is left alone, or being tried.
@@ -200,6 +212,21 @@ mod tests {
         let turn = breaker.ask(at(1)).unwrap_err().turn;
         assert!(breaker.ask(turn).is_ok());
         assert!(breaker.ask(turn.after(TRY)).is_ok());
+    }
+
+    #[test]
+    fn a_try_that_is_given_up_is_made_by_whoever_asks_next() {
+        let mut breaker = broken();
+        let turn = breaker.ask(at(1)).unwrap_err().turn;
+        assert!(breaker.ask(turn).is_ok());
+        let waits = breaker.ask(turn).unwrap_err().turn;
+        assert_eq!(turn.until(waits), REST.first, "the try may soon be over");
+        breaker.give_up(turn);
+        assert!(breaker.ask(turn).is_ok());
+        assert!(breaker.ask(turn).is_err(), "one is enough");
+        breaker.succeed();
+        breaker.give_up(turn);
+        assert!(breaker.ask(turn).is_ok(), "one that is well stays so");
     }
 
     #[test]

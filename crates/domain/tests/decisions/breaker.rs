@@ -15,6 +15,8 @@ const TOLERATED: u32 = 5;
 const TURN: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(5 * 60);
 const TRY: Duration = Duration::from_secs(30);
+/// How soon those look again who ask during a try.
+const MEANWHILE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug)]
 enum Happens {
@@ -22,6 +24,7 @@ enum Happens {
     Ask(u16),
     Succeed,
     Fail(f64),
+    GiveUp,
     Pass(Duration),
     /// Time passes until the rest or the try is over, as far as that is known.
     PassToTurn,
@@ -33,6 +36,7 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => (1_000..6_000_u16).prop_map(Happens::Ask),
         1 => Just(Happens::Succeed),
         12 => (0.0..=1.0).prop_map(Happens::Fail),
+        2 => Just(Happens::GiveUp),
         4 => (0..2_000_u64).prop_map(|millis| Happens::Pass(Duration::from_millis(millis))),
         2 => (0..400_000_u64).prop_map(|millis| Happens::Pass(Duration::from_millis(millis))),
         4 => Just(Happens::PassToTurn),
@@ -137,16 +141,35 @@ impl Model {
             (
                 Stands::Resting {
                     known: Some(end), ..
-                }
-                | Stands::Trying { until: end },
+                },
                 Some(turn),
             ) => {
-                assert!(now < end, "the rest or the try is over");
-                let fair = self.last_turn.map_or(end, |last| last.after(TURN).max(end));
-                let given = fair.min(now.after(LATEST));
-                assert_eq!(turn, given, "one after the other");
-                self.last_turn = Some(given);
+                assert!(now < end, "the rest is over");
+                self.wait_for_turn(turn, end, now);
             }
+            (Stands::Trying { until }, Some(turn)) => {
+                assert!(now < until, "the try is over");
+                self.wait_for_turn(turn, now.after(MEANWHILE), now);
+            }
+        }
+    }
+
+    fn wait_for_turn(&mut self, turn: Timestamp, earliest: Timestamp, now: Timestamp) {
+        let place = self.last_turn.map(|last| last.after(TURN));
+        let fair = place.map_or(earliest, |place| place.max(earliest));
+        let given = fair.min(now.after(LATEST));
+        assert_eq!(turn, given, "one after the other");
+        self.last_turn = Some(given);
+    }
+
+    fn give_up(&mut self, now: Timestamp) {
+        if matches!(self.stands, Stands::Trying { .. }) {
+            self.tried = None;
+            self.stands = Stands::Resting {
+                earliest: now,
+                latest: now,
+                known: Some(now),
+            };
         }
     }
 
@@ -193,6 +216,10 @@ fn live(story: &[Happens]) {
                 if let Err(rest) = breaker.clone().ask(now) {
                     assert_eq!(rest.reason, format!("failure {number}"));
                 }
+            }
+            Happens::GiveUp => {
+                breaker.give_up(now);
+                model.give_up(now);
             }
             Happens::Pass(time) => now = now.after(time),
             Happens::PassToTurn => {
