@@ -2,8 +2,8 @@
 //! same run.
 //!
 //! Rounds of the three take turns, so that what the machine does besides weighs on all alike; each begins
-//! with an engine that has none of the containers of the round before, and that is a swarm while it is
-//! Swarm's turn only. A round is over when the last of its containers runs: by the answer to its start for
+//! with a machine at rest and an engine that has none of the containers of the round before, and that is a
+//! swarm while it is Swarm's turn only. A round is over when the last of its containers runs: by the answer to its start for
 //! the bare API, by a watch of Drover's API for Drover, by the list of its tasks for Swarm; the latter two
 //! have it in their databases then. The figures to quote are the ratios of the medians.
 //!
@@ -27,6 +27,7 @@ use serde_json::json;
 
 use crate::budget::resident_kib;
 use crate::load::create_all;
+use crate::machine;
 use crate::observer::{Observer, Seen};
 use crate::outcome::{Outcome, Times};
 use crate::system::System;
@@ -36,6 +37,7 @@ const WITHIN: Duration = Duration::from_secs(300);
 const COMMAND: [&str; 3] = ["/bin/sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait $!"];
 /// The service of Swarm's rounds.
 const SERVICE: &str = "drover-bench";
+
 /// How many containers, how often.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Size {
@@ -139,6 +141,7 @@ async fn by_drover(
         "start": true, "command": COMMAND, "networks": [{ "network": size.network.name() }],
     });
     let spec = system.drover().hello(spec).to_string();
+    machine::until_at_rest().await;
     let created = create_all(system, &spec, size.containers, size.connections).await?;
     let ran = |seen: &Seen| {
         let moments = created.iter().map(|one| seen.running.get(&one.id).copied());
@@ -177,6 +180,7 @@ async fn clear(system: &System, observer: &Observer) -> Result<()> {
 async fn by_hand(drover: &Drover, size: Size) -> Result<f64> {
     let engine = drover.engine()?;
     let left = Cell::new(size.containers);
+    machine::until_at_rest().await;
     let began = Instant::now();
     let workers = (0..size.connections).map(|_| async {
         while left.get() > 0 {
@@ -204,6 +208,7 @@ async fn by_swarm(drover: &Drover, size: Size) -> Result<f64> {
         network: size.network.name(),
         label: drover.label(),
     };
+    machine::until_at_rest().await;
     let began = Instant::now();
     swarm.create(SERVICE, replicas).await?;
     swarm
