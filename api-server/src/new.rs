@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use drover_domain::resource::{
-    Invalid, labels_schema, metadata_schema, name_schema, reference_schema, validate_description,
-    validate_labels, validate_metadata, validate_name,
+    Details, Invalid, labels_schema, metadata_schema, name_schema, reference_schema,
+    validate_description, validate_labels, validate_metadata, validate_name,
 };
-use drover_domain::{ResourceId, ResourceType};
+use drover_domain::{Resource, ResourceId, ResourceType, State, Timestamp};
+use drover_store::fresh;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +48,22 @@ impl Given {
         validate_description(&self.description)?;
         validate_labels(&self.labels)?;
         validate_metadata(&self.metadata)
+    }
+
+    /// A new resource with these fields, which belongs to a project or to none.
+    pub(crate) fn resource(
+        self,
+        project: Option<ResourceId>,
+        (state, details): (State, Details),
+        now: Timestamp,
+    ) -> Resource {
+        Resource {
+            project,
+            description: self.description,
+            labels: self.labels,
+            metadata: self.metadata,
+            ..Resource::new(fresh::resource_id(), self.name, state, details, now)
+        }
     }
 }
 

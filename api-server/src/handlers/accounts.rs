@@ -8,14 +8,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use drover_domain::resource::{AccountSpec, AccountStatus, Details, Invalid};
 use drover_domain::{Resource, ResourceId, ResourceType, Role, State as ResourceState};
-use drover_store::{AccountError, Attached, LoginError, Mutated, NewPassword, fresh};
+use drover_store::{AccountError, Attached, LoginError, Mutated, NewPassword};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::removal::Removal;
 use super::sessions::Origin;
 use super::updates::Changeable;
-use super::{Id, not_removed, removable};
+use super::{Id, made};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::Caller;
@@ -26,7 +27,7 @@ use crate::problem::catalogue::{ACCOUNT_NAME, LOGIN_THROTTLED, NOT_FOUND};
 use crate::problem::{Problem, catalogue};
 use crate::query::{Nothing, Strict};
 use crate::recording::{Answered, Repeatable, Subject};
-use crate::representation::{self, Account, Kind, Shown, add_fields};
+use crate::representation::{Account, Kind, Shown, add_fields};
 use crate::routes::{Needs, Routes, about};
 
 /// The fewest characters of a password, as NIST asks for in SP 800-63B.
@@ -137,17 +138,9 @@ async fn create(
     let New { given, spec } = new;
     let status = AccountStatus::default();
     let details = Details::Account { spec, status };
-    let (id, now) = (fresh::resource_id(), shared.clock.now());
-    let account = Resource {
-        description: given.description,
-        labels: given.labels,
-        metadata: given.metadata,
-        ..Resource::new(id, given.name, ResourceState::Active, details, now)
-    };
-    let location = representation::address(ResourceType::Account, id);
-    let reply = Reply::new(Shown::new(account.clone(), &caller));
-    let reply = reply.at(&location).tagged(account.version);
-    let attached = caller.attached(now, &account, reply.answered(&caller)?);
+    let now = shared.clock.now();
+    let account = given.resource(None, (ResourceState::Active, details), now);
+    let (reply, attached) = made(&caller, &account)?;
     shared
         .store
         .make_account(&account, password, attached)
@@ -163,17 +156,12 @@ async fn remove(
     Strict(Nothing {}): Strict<Nothing>,
     read: Precondition,
 ) -> Result<NoContent, Problem> {
-    let kind = ResourceType::Account;
-    let account = removable(&shared, &caller, kind, id).await?;
-    let target = read.target(&account)?;
-    let now = shared.clock.now();
-    let attached = caller.attached(now, &account, StatusCode::NO_CONTENT);
-    let removed = shared.store.remove_account(target, now, attached).await?;
-    if removed.is_none() {
-        return Err(not_removed(&shared, &caller, &read, (kind, id)).await);
-    }
-    shared.announcer.changed().await;
-    Ok(NoContent)
+    let of = (ResourceType::Account, id);
+    let removal = Removal::begin((&shared, &caller), of, &read).await?;
+    let Removal { target, now, .. } = removal;
+    let removed = shared.store.remove_account(target, now, removal.attached());
+    let is_removed = removed.await?.is_some();
+    removal.end(is_removed).await
 }
 
 async fn set_password(

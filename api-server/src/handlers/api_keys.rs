@@ -8,18 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use drover_domain::resource::{
     ApiKeySpec, ApiKeyStatus, Details, labels_schema, metadata_schema, name_schema,
 };
-use drover_domain::{Resource, ResourceId, ResourceType, Role, State as ResourceState, Timestamp};
-use drover_store::{KeyError, NewKey, fresh};
+use drover_domain::{ResourceId, ResourceType, Role, State as ResourceState, Timestamp};
+use drover_store::{KeyError, NewKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Id;
+use super::removal::Removal;
 use super::updates::Changeable;
-use super::{Id, not_removed, removable};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::{Caller, Scope};
@@ -154,15 +154,8 @@ async fn create(
     };
     let status = ApiKeyStatus::default();
     let details = Details::ApiKey { spec, status };
-    let id = fresh::resource_id();
-    let resource = Resource {
-        project,
-        description: given.description,
-        labels: given.labels,
-        metadata: given.metadata,
-        ..Resource::new(id, given.name, ResourceState::Active, details, now)
-    };
-    let location = representation::address(ResourceType::ApiKey, id);
+    let resource = given.resource(project, (ResourceState::Active, details), now);
+    let location = representation::address(ResourceType::ApiKey, resource.id);
     let version = resource.version;
     // What is kept for a repetition is all but the text.
     let kept = IssuedKey {
@@ -188,17 +181,12 @@ async fn remove(
     Strict(Nothing {}): Strict<Nothing>,
     read: Precondition,
 ) -> Result<NoContent, Problem> {
-    let kind = ResourceType::ApiKey;
-    let key = removable(&shared, &caller, kind, id).await?;
-    let target = read.target(&key)?;
-    let now = shared.clock.now();
-    let attached = caller.attached(now, &key, StatusCode::NO_CONTENT);
-    let removed = shared.store.remove_key(target, now, attached).await?;
-    if removed.is_none() {
-        return Err(not_removed(&shared, &caller, &read, (kind, id)).await);
-    }
-    shared.announcer.changed().await;
-    Ok(NoContent)
+    let of = (ResourceType::ApiKey, id);
+    let removal = Removal::begin((&shared, &caller), of, &read).await?;
+    let Removal { target, now, .. } = removal;
+    let removed = shared.store.remove_key(target, now, removal.attached());
+    let is_removed = removed.await?.is_some();
+    removal.end(is_removed).await
 }
 
 impl Changeable for ApiKey {}

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use drover_domain::resource::{ContainerStatus, Details};
-use drover_domain::{Resource, ResourceId, ResourceType, Role, State as ResourceState};
-use drover_store::{ResourceFilter, fresh};
+use drover_domain::{ResourceId, ResourceType, Role, State as ResourceState};
+use drover_store::ResourceFilter;
 
 use super::bulk::{self, Made, Wanted};
 use crate::Shared;
@@ -72,14 +72,8 @@ pub(super) async fn create_one(
         spec: Box::new(spec),
         status: Box::new(ContainerStatus::default()),
     };
-    let (id, now) = (fresh::resource_id(), shared.clock.now());
-    let resource = Resource {
-        project: Some(project),
-        description: given.description,
-        labels: given.labels,
-        metadata: given.metadata,
-        ..Resource::new(id, given.name, ResourceState::Requested, details, now)
-    };
+    let now = shared.clock.now();
+    let resource = given.resource(Some(project), (ResourceState::Requested, details), now);
     intents::create(shared, caller, preferred, resource).await
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use drover_domain::resource::{Details, ImageStatus};
 use drover_domain::{Resource, ResourceType, State as ResourceState};
-use drover_store::fresh;
 
 use super::containers::project;
 use crate::answer::{MakingAsked, Reply};
@@ -57,13 +56,7 @@ async fn create(
         spec,
         status: ImageStatus::default(),
     };
-    let (id, now) = (fresh::resource_id(), shared.clock.now());
-    let image = Resource {
-        project: Some(project),
-        description: given.description,
-        labels: given.labels,
-        metadata: given.metadata,
-        ..Resource::new(id, given.name, ResourceState::Requested, details, now)
-    };
+    let now = shared.clock.now();
+    let image = given.resource(Some(project), (ResourceState::Requested, details), now);
     intents::create(&shared, &caller, preferred, image).await
 }

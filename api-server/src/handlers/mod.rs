@@ -20,6 +20,7 @@ pub(crate) mod projects;
 mod reading;
 pub(crate) mod registration_tokens;
 pub(crate) mod registry_credentials;
+mod removal;
 pub(crate) mod resources;
 pub(crate) mod schemas;
 pub(crate) mod sessions;
@@ -35,12 +36,14 @@ use aide::operation::{OperationInput, ParamLocation, add_parameters, parameters_
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use drover_domain::{Resource, ResourceId, ResourceType};
+use drover_store::Attached;
 use schemars::json_schema;
 
 use crate::Shared;
+use crate::answer::{Made, Reply};
 use crate::authorization::Caller;
-use crate::conditional::Precondition;
 use crate::problem::{Problem, catalogue, shape};
+use crate::representation::{self, Kind, Shown};
 
 /// The id in the address of a resource. What is no id names nothing.
 pub(crate) struct Id(ResourceId);
@@ -67,17 +70,16 @@ impl OperationInput for Id {
     }
 }
 
-/// Why a resource that was there could not be removed: it is gone, or not what was read any more.
-async fn not_removed(
-    shared: &Shared,
+/// The answer that something is made with, and what is written down along with it.
+fn made<K: Kind>(
     caller: &Caller,
-    read: &Precondition,
-    (resource_type, id): (ResourceType, ResourceId),
-) -> Problem {
-    let found = removable(shared, caller, resource_type, id).await;
-    let refused = found.and_then(|found| read.check(found.version));
-    let gone = || Problem::not_found(resource_type.as_str());
-    refused.err().unwrap_or_else(gone)
+    new: &Resource,
+) -> Result<(Reply<Made, Shown<K>>, Attached), Problem> {
+    let location = representation::address(K::TYPE, new.id);
+    let reply = Reply::new(Shown::new(new.clone(), caller));
+    let reply = reply.at(&location).tagged(new.version);
+    let attached = caller.attached(new.created, new, reply.answered(caller)?);
+    Ok((reply, attached))
 }
 
 /// A resource that is to be removed at once, if the caller may and it is there.

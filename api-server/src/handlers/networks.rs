@@ -6,14 +6,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use drover_domain::resource::{Details, validate_reference};
-use drover_domain::{Resource, ResourceType, State as ResourceState};
-use drover_store::{NetworkRemoval, fresh};
+use drover_domain::{ResourceType, State as ResourceState};
+use drover_store::NetworkRemoval;
 
+use super::Id;
 use super::containers::project;
+use super::removal::Removal;
 use super::volumes::insert;
-use super::{Id, not_removed, removable};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::Caller;
@@ -54,20 +54,12 @@ async fn create(
     given.validate()?;
     validate_reference(&given.name)?;
     let project = project(&shared, &caller, given.project_id).await?;
-    let (id, now) = (fresh::resource_id(), shared.clock.now());
-    let network = Resource {
-        project: Some(project),
-        description: given.description,
-        labels: given.labels,
-        metadata: given.metadata,
-        ..Resource::new(
-            id,
-            given.name,
-            ResourceState::Active,
-            Details::Network { spec },
-            now,
-        )
-    };
+    let now = shared.clock.now();
+    let network = given.resource(
+        Some(project),
+        (ResourceState::Active, Details::Network { spec }),
+        now,
+    );
     insert(&shared, &caller, network).await
 }
 
@@ -79,16 +71,12 @@ async fn remove(
     read: Precondition,
 ) -> Result<NoContent, Problem> {
     let kind = ResourceType::Network;
-    let network = removable(&shared, &caller, kind, id).await?;
-    let target = read.target(&network)?;
-    let now = shared.clock.now();
-    let attached = caller.attached(now, &network, StatusCode::NO_CONTENT);
-    match shared.store.remove_network(target, now, attached).await? {
-        NetworkRemoval::Removed(_) => {
-            shared.announcer.changed().await;
-            Ok(NoContent)
-        }
+    let removal = Removal::begin((&shared, &caller), (kind, id), &read).await?;
+    let Removal { target, now, .. } = removal;
+    let removed = shared.store.remove_network(target, now, removal.attached());
+    match removed.await? {
+        NetworkRemoval::Removed(_) => removal.end(true).await,
+        NetworkRemoval::Missing => removal.end(false).await,
         NetworkRemoval::InUse(users) => Err(Problem::in_use(kind, &users)),
-        NetworkRemoval::Missing => Err(not_removed(&shared, &caller, &read, (kind, id)).await),
     }
 }

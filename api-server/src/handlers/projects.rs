@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use drover_domain::resource::Details;
 use drover_domain::{Resource, ResourceType, State as ResourceState};
-use drover_store::{Attached, Mutated, ProjectRemoval, fresh};
+use drover_store::{Attached, Mutated, ProjectRemoval};
 
 use super::accounts::named;
+use super::removal::Removal;
 use super::updates::Changeable;
-use super::{Id, not_removed, removable};
+use super::{Id, made};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::Caller;
@@ -24,7 +24,7 @@ use crate::problem::catalogue::{PROJECT_DEFAULT, PROJECT_IN_USE};
 use crate::problem::{Problem, catalogue};
 use crate::query::{Nothing, Strict};
 use crate::recording::Repeatable;
-use crate::representation::{self, Kind, Project, Shown};
+use crate::representation::{Kind, Project, Shown};
 use crate::routes::{Needs, Routes, about};
 
 /// The addresses to make, change and remove projects at.
@@ -63,18 +63,10 @@ async fn create(
     if given.name == DEFAULT_PROJECT {
         return Err(default_project("there is one project of this name"));
     }
-    let (id, now) = (fresh::resource_id(), shared.clock.now());
+    let now = shared.clock.now();
     let details = Details::Project { spec };
-    let project = Resource {
-        description: given.description,
-        labels: given.labels,
-        metadata: given.metadata,
-        ..Resource::new(id, given.name, ResourceState::Active, details, now)
-    };
-    let location = representation::address(ResourceType::Project, id);
-    let reply = Reply::new(Shown::new(project.clone(), &caller));
-    let reply = reply.at(&location).tagged(project.version);
-    let attached = caller.attached(now, &project, reply.answered(&caller)?);
+    let project = given.resource(None, (ResourceState::Active, details), now);
+    let (reply, attached) = made(&caller, &project)?;
     match shared.store.insert(&project, attached).await? {
         Mutated::Repeated => Err(Problem::repeated()),
         Mutated::Done | Mutated::Moved => {
@@ -91,27 +83,23 @@ async fn remove(
     Strict(Nothing {}): Strict<Nothing>,
     read: Precondition,
 ) -> Result<NoContent, Problem> {
-    let kind = ResourceType::Project;
-    let project = removable(&shared, &caller, kind, id).await?;
-    let target = read.target(&project)?;
-    if project.name == DEFAULT_PROJECT {
+    let of = (ResourceType::Project, id);
+    let removal = Removal::begin((&shared, &caller), of, &read).await?;
+    if removal.found.name == DEFAULT_PROJECT {
         return Err(default_project(
             "what is asked for without a project belongs here",
         ));
     }
-    let now = shared.clock.now();
-    let attached = caller.attached(now, &project, StatusCode::NO_CONTENT);
-    match shared.store.remove_project(target, now, attached).await? {
-        ProjectRemoval::Removed(_) => {
-            shared.announcer.changed().await;
-            Ok(NoContent)
-        }
+    let Removal { target, now, .. } = removal;
+    let removed = shared.store.remove_project(target, now, removal.attached());
+    match removed.await? {
+        ProjectRemoval::Removed(_) => removal.end(true).await,
+        ProjectRemoval::Missing => removal.end(false).await,
         ProjectRemoval::InUse => Err(Problem::new(
             &catalogue::PROJECT_IN_USE,
             "the project still has containers, volumes, networks, images or credentials for registries",
         )
         .with_hint("remove them first: GET /v1/containers?projectId=… lists them")),
-        ProjectRemoval::Missing => Err(not_removed(&shared, &caller, &read, (kind, id)).await),
     }
 }
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use drover_domain::ResourceType;
 use drover_domain::resource::{name_schema, validate_description, validate_name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Id, not_removed, removable};
+use super::Id;
+use super::removal::Removal;
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::Caller;
@@ -132,15 +132,10 @@ async fn remove(
     Strict(Nothing {}): Strict<Nothing>,
     read: Precondition,
 ) -> Result<NoContent, Problem> {
-    let kind = ResourceType::RegistrationToken;
-    let token = removable(&shared, &caller, kind, id).await?;
-    let target = read.target(&token)?;
-    let now = shared.clock.now();
-    let attached = caller.attached(now, &token, StatusCode::NO_CONTENT);
-    let removed = shared.store.remove_token(target, now, attached).await?;
-    if removed.is_none() {
-        return Err(not_removed(&shared, &caller, &read, (kind, id)).await);
-    }
-    shared.announcer.changed().await;
-    Ok(NoContent)
+    let of = (ResourceType::RegistrationToken, id);
+    let removal = Removal::begin((&shared, &caller), of, &read).await?;
+    let Removal { target, now, .. } = removal;
+    let removed = shared.store.remove_token(target, now, removal.attached());
+    let is_removed = removed.await?.is_some();
+    removal.end(is_removed).await
 }

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use drover_domain::resource::{Details, check_username, username_schema};
-use drover_domain::{Resource, ResourceType, State as ResourceState};
-use drover_store::{Mutated, RegistryCredentialError, SealError, fresh};
+use drover_domain::{ResourceType, State as ResourceState};
+use drover_store::{Mutated, RegistryCredentialError, SealError};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::containers::project;
-use super::{Id, not_removed, removable};
+use super::removal::Removal;
+use super::{Id, made, removable};
 use crate::Shared;
 use crate::answer::{Made, NoContent, Reply};
 use crate::authorization::Caller;
@@ -27,7 +28,7 @@ use crate::problem::Problem;
 use crate::problem::catalogue::{CONFLICT, NO_SECRETS_KEY, REGISTRY_TAKEN};
 use crate::query::{Nothing, Strict};
 use crate::recording::{Answered, Repeatable};
-use crate::representation::{self, Kind, RegistryCredential, Shown, add_fields};
+use crate::representation::{Kind, RegistryCredential, Shown, add_fields};
 use crate::routes::{Needs, Routes, about};
 
 /// The most characters of a password: tokens of some registries are long.
@@ -193,19 +194,10 @@ async fn create(
     given.validate()?;
     spec.validate()?;
     let project = project(&shared, &caller, given.project_id).await?;
-    let (id, now) = (fresh::resource_id(), shared.clock.now());
+    let now = shared.clock.now();
     let details = Details::RegistryCredential { spec };
-    let credential = Resource {
-        project: Some(project),
-        description: given.description,
-        labels: given.labels,
-        metadata: given.metadata,
-        ..Resource::new(id, given.name, ResourceState::Active, details, now)
-    };
-    let location = representation::address(RegistryCredential::TYPE, id);
-    let reply = Reply::new(Shown::new(credential.clone(), &caller));
-    let reply = reply.at(&location).tagged(credential.version);
-    let attached = caller.attached(now, &credential, reply.answered(&caller)?);
+    let credential = given.resource(Some(project), (ResourceState::Active, details), now);
+    let (reply, attached) = made(&caller, &credential)?;
     let store = &shared.store;
     let made = store.make_registry_credential(&credential, &password, attached);
     match made.await? {
@@ -266,19 +258,14 @@ async fn remove(
     Strict(Nothing {}): Strict<Nothing>,
     read: Precondition,
 ) -> Result<NoContent, Problem> {
-    let kind = ResourceType::RegistryCredential;
-    let credential = removable(&shared, &caller, kind, id).await?;
-    let target = read.target(&credential)?;
-    let now = shared.clock.now();
-    let attached = caller.attached(now, &credential, StatusCode::NO_CONTENT);
+    let of = (ResourceType::RegistryCredential, id);
+    let removal = Removal::begin((&shared, &caller), of, &read).await?;
+    let Removal { target, now, .. } = removal;
     let removed = shared
         .store
-        .remove_registry_credential(target, now, attached);
-    if removed.await?.is_none() {
-        return Err(not_removed(&shared, &caller, &read, (kind, id)).await);
-    }
-    shared.announcer.changed().await;
-    Ok(NoContent)
+        .remove_registry_credential(target, now, removal.attached());
+    let is_removed = removed.await?.is_some();
+    removal.end(is_removed).await
 }
 
 impl From<RegistryCredentialError> for Problem {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use drover_domain::resource::{Details, VolumeStatus, validate_reference};
 use drover_domain::{Resource, ResourceType, State as ResourceState};
-use drover_store::{Mutated, fresh};
+use drover_store::Mutated;
 
 use super::containers::project;
+use super::made;
 use crate::answer::{Made, Reply};
 use crate::authorization::Caller;
 use crate::body::JsonBody;
@@ -18,7 +19,7 @@ use crate::problem::Problem;
 use crate::problem::catalogue::NAME_TAKEN;
 use crate::query::{Nothing, Strict};
 use crate::recording::Repeatable;
-use crate::representation::{self, Kind, Shown, Volume};
+use crate::representation::{Kind, Shown, Volume};
 use crate::routes::{Needs, Routes, about};
 use crate::{Shared, references};
 
@@ -46,19 +47,15 @@ async fn create(
             return Err(Problem::invalid("hostId", "there is no such host"));
         }
     }
-    let (id, now) = (fresh::resource_id(), shared.clock.now());
+    let now = shared.clock.now();
     let host = spec.host_id;
     let details = Details::Volume {
         spec,
         status: VolumeStatus::default(),
     };
     let volume = Resource {
-        project: Some(project),
-        description: given.description,
-        labels: given.labels,
-        metadata: given.metadata,
         host,
-        ..Resource::new(id, given.name, ResourceState::Detached, details, now)
+        ..given.resource(Some(project), (ResourceState::Detached, details), now)
     };
     insert(&shared, &caller, volume).await
 }
@@ -69,10 +66,7 @@ pub(super) async fn insert<K: Kind>(
     caller: &Caller,
     new: Resource,
 ) -> Result<Reply<Made, Shown<K>>, Problem> {
-    let location = representation::address(K::TYPE, new.id);
-    let reply = Reply::new(Shown::new(new.clone(), caller));
-    let reply = reply.at(&location).tagged(new.version);
-    let attached = caller.attached(new.created, &new, reply.answered(caller)?);
+    let (reply, attached) = made(caller, &new)?;
     match shared.store.insert_named(&new, attached).await {
         Ok(Mutated::Repeated) => Err(Problem::repeated()),
         Ok(Mutated::Done | Mutated::Moved) => {

@@ -54,10 +54,9 @@ impl Store {
             Some(password) => Some(self.hashing.hash(password).await?),
             None => None,
         };
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Err(AccountError::Repeated);
-        }
+        };
         insert(&transaction, account).await?;
         if let Some(hash) = hash {
             passwords::write(&transaction, account.id, hash, account.created).await?;
@@ -76,10 +75,9 @@ impl Store {
         expected: Version,
         attached: Attached,
     ) -> Result<(), AccountError> {
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Err(AccountError::Repeated);
-        }
+        };
         let before = removals::lock(&transaction, ResourceType::Account, changed.id).await?;
         let before = before
             .filter(|before| before.version == expected)

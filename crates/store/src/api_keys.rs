@@ -82,10 +82,9 @@ impl Store {
     /// # Errors
     /// [`KeyError`], if that is in its way.
     pub async fn make_key(&self, key: NewKey, attached: Attached) -> Result<Resource, KeyError> {
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Err(KeyError::Repeated);
-        }
+        };
         let id = key.spec.account_id;
         let account = removals::lock(&transaction, ResourceType::Account, id).await?;
         let account = account.ok_or(KeyError::Missing(ResourceType::Account))?;

@@ -15,7 +15,9 @@ use std::net::IpAddr;
 use drover_domain::write::Intent;
 use drover_domain::{ProcessId, ResourceId, Timestamp};
 use sea_orm::entity::prelude::Uuid;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
+};
 
 use crate::dialect::{self, Together};
 use crate::entities::{audit, kept_answer};
@@ -128,6 +130,20 @@ impl From<Intent> for Submitted {
 }
 
 impl Attached {
+    /// Begins a transaction that has this in it, before anything else; none if the answer was kept before, and
+    /// the mutation is [`Repeated`](Mutated::Repeated).
+    pub(crate) async fn begin(
+        self,
+        database: &DatabaseConnection,
+    ) -> Result<Option<DatabaseTransaction>, StoreError> {
+        let transaction = dialect::begin(database).await?;
+        if self.write(&transaction).await? {
+            return Ok(Some(transaction));
+        }
+        transaction.rollback().await?;
+        Ok(None)
+    }
+
     /// Nothing: for what no request asked for.
     pub fn nothing() -> Self {
         Self::default()

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::dialect::Together;
 use crate::entities::{process, resource};
-use crate::{Attached, Mutated, Store, StoreError, changes, dialect, intents};
+use crate::{Attached, Mutated, Store, StoreError, changes, intents};
 
 impl Store {
     /// Ends a process and leaves its resource as the cancellation says, and writes down what is
@@ -26,11 +26,9 @@ impl Store {
             expected,
             passed,
         } = cancellation;
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
-            transaction.rollback().await?;
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Ok(Mutated::Repeated);
-        }
+        };
         let versions = intents::lock_resources(&transaction, [resource.id.uuid()].into()).await?;
         let unfinished = process::Entity::find_by_id(process.id.uuid())
             .filter(process::is_unfinished())
@@ -70,11 +68,9 @@ impl Store {
         now: Timestamp,
         attached: Attached,
     ) -> Result<Mutated, StoreError> {
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
-            transaction.rollback().await?;
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Ok(Mutated::Repeated);
-        }
+        };
         let updated = process::Entity::update_many()
             .col_expr(process::Column::RunAfter, Expr::value(now.millis()))
             .filter(process::Column::Id.eq(id.uuid()))

@@ -239,23 +239,11 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn forget_logins(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let ids: Vec<Uuid> = login::Entity::find()
-            .select_only()
-            .column(login::Column::Id)
+        let old = login::Entity::find()
             .filter(login::Column::At.lt(before.millis()))
             .order_by_asc(login::Column::At)
-            .limit(limit)
-            .into_tuple()
-            .all(&self.reader)
-            .await?;
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let deleted = login::Entity::delete_many()
-            .filter(login::Column::Id.is_in(ids))
-            .exec(&self.writer)
-            .await?;
-        Ok(deleted.rows_affected)
+            .limit(limit);
+        self.forget(old, login::Column::Id).await
     }
 
     async fn try_password(&self, attempt: Attempt) -> Result<Right, LoginError> {

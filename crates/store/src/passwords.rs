@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::entities::password;
-use crate::{Attached, Mutated, Store, StoreError, dialect, removals, sessions};
+use crate::{Attached, Mutated, Store, StoreError, removals, sessions};
 
 /// Hashes that are made at the same time.
 const AT_ONCE: usize = 2;
@@ -120,10 +120,9 @@ impl Store {
         attached: Attached,
     ) -> Result<Mutated, StoreError> {
         let hash = self.hashing.hash(password).await?;
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Ok(Mutated::Repeated);
-        }
+        };
         let account = removals::lock(&transaction, ResourceType::Account, new.account).await?;
         if account.is_none() {
             transaction.rollback().await?;

@@ -85,11 +85,9 @@ impl Store {
             username: spec.username.clone(),
             sealed: self.keyring.seal(new.id, password)?,
         };
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
-            transaction.rollback().await?;
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Ok(Mutated::Repeated);
-        }
+        };
         removals::insert(&transaction, new).await?;
         registry_secret::Entity::insert(row.into_active_model())
             .exec_without_returning(&transaction)
@@ -114,11 +112,9 @@ impl Store {
         let username = spec_of(changed)?.username.clone();
         let sealed = self.keyring.seal(changed.id, password)?;
         let kind = ResourceType::RegistryCredential;
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
-            transaction.rollback().await?;
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Ok(Mutated::Repeated);
-        }
+        };
         let target = Target {
             id: changed.id,
             version: Some(expected),

@@ -201,11 +201,9 @@ impl Store {
         credential: Option<credential::Model>,
         attached: Attached,
     ) -> Result<bool, StoreError> {
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
-            transaction.rollback().await?;
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Ok(false);
-        }
+        };
         if let Some(credential) = credential {
             credential::Entity::insert(credential.into_active_model())
                 .exec_without_returning(&transaction)
@@ -236,11 +234,9 @@ impl Store {
         expected: Version,
         attached: Attached,
     ) -> Result<Mutated, StoreError> {
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
-            transaction.rollback().await?;
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Ok(Mutated::Repeated);
-        }
+        };
         let ids = [changed.id.uuid()].into();
         let mut locked = changes::lock_with_labels(&transaction, ids).await?;
         let Some((version, labels_before)) = locked.remove(&changed.id) else {

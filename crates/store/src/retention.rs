@@ -9,7 +9,7 @@ use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    QuerySelect, Select,
 };
 
 use crate::entities::{audit, change, counter, kept_answer, process};
@@ -20,30 +20,33 @@ const FORGOTTEN_TRANSACTION: &str = "forgottenTransaction";
 const FORGOTTEN_POSITION: &str = "forgottenPosition";
 
 impl Store {
+    /// Deletes rows that are found beside whoever writes, by their ids, and tells how many there were.
+    pub(crate) async fn forget<E: EntityTrait>(
+        &self,
+        old: Select<E>,
+        id: E::Column,
+    ) -> Result<u64, StoreError> {
+        let ids = old.select_only().column(id).into_tuple();
+        let ids: Vec<Uuid> = ids.all(&self.reader).await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let old = E::delete_many().filter(id.is_in(ids));
+        Ok(old.exec(&self.writer).await?.rows_affected)
+    }
+
     /// Deletes processes that ended before a moment, oldest first, at most `limit`, and tells how
     /// many there were.
     ///
     /// # Errors
     /// When the database cannot be reached.
     pub async fn forget_processes(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let ids: Vec<Uuid> = process::Entity::find()
-            .select_only()
-            .column(process::Column::Id)
+        let old = process::Entity::find()
             .filter(process::Column::FinishedAt.is_not_null())
             .filter(process::Column::FinishedAt.lt(before.millis()))
             .order_by_asc(process::Column::FinishedAt)
-            .limit(limit)
-            .into_tuple()
-            .all(&self.reader)
-            .await?;
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let deleted = process::Entity::delete_many()
-            .filter(process::Column::Id.is_in(ids))
-            .exec(&self.writer)
-            .await?;
-        Ok(deleted.rows_affected)
+            .limit(limit);
+        self.forget(old, process::Column::Id).await
     }
 
     /// Deletes change records from before a moment, oldest first, at most `limit`, and tells how

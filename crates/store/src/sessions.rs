@@ -141,23 +141,11 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn forget_sessions(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let ids: Vec<Uuid> = session::Entity::find()
-            .select_only()
-            .column(session::Column::Id)
+        let old = session::Entity::find()
             .filter(session::Column::ExpiresAt.lt(before.millis()))
             .order_by_asc(session::Column::ExpiresAt)
-            .limit(limit)
-            .into_tuple()
-            .all(&self.reader)
-            .await?;
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let deleted = session::Entity::delete_many()
-            .filter(session::Column::Id.is_in(ids))
-            .exec(&self.writer)
-            .await?;
-        Ok(deleted.rows_affected)
+            .limit(limit);
+        self.forget(old, session::Column::Id).await
     }
 }
 

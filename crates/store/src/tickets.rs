@@ -125,22 +125,10 @@ impl Store {
     pub async fn forget_tickets(&self, now: Timestamp, limit: u64) -> Result<u64, StoreError> {
         use stream_ticket::Column;
         // There are never many rows here: no index is needed to find the old ones.
-        let ids: Vec<Uuid> = stream_ticket::Entity::find()
-            .select_only()
-            .column(Column::Id)
+        let old = stream_ticket::Entity::find()
             .filter(Column::ExpiresAt.lte(now.millis()))
             .order_by_asc(Column::ExpiresAt)
-            .limit(limit)
-            .into_tuple()
-            .all(&self.reader)
-            .await?;
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let deleted = stream_ticket::Entity::delete_many()
-            .filter(Column::Id.is_in(ids))
-            .exec(&self.writer)
-            .await?;
-        Ok(deleted.rows_affected)
+            .limit(limit);
+        self.forget(old, Column::Id).await
     }
 }

@@ -14,7 +14,6 @@
 use std::time::Duration;
 
 use super::{Backoff, Lifecycle, Policy, ProcessDefinition, Request, Step};
-use crate::process::Priority;
 use crate::{ResourceType, State};
 
 /// Thousands of hosts are asked, a few at a time. Each is tried so often.
@@ -71,20 +70,7 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             policy: Policy::URGENT,
             is_action: true,
         },
-        ProcessDefinition {
-            request: Request::Purge,
-            from: &[State::Removed],
-            may_be_forced: false,
-            via: State::Purging,
-            done: State::Purged,
-            steps: &[],
-            is_atomic: false,
-            policy: Policy {
-                priority: Priority::Background,
-                ..Policy::USUAL
-            },
-            is_action: true,
-        },
+        ProcessDefinition::PURGE,
     ],
     reports: &[],
 };

@@ -29,6 +29,7 @@ mod volume;
 pub use names::{Request, Step, UnknownRequest, UnknownStep};
 pub use policy::{Adjustment, Backoff, Policies, Policy, UnknownProcess, UnsoundPolicy};
 
+use crate::process::Priority;
 use crate::{ResourceType, State};
 
 /// The lifecycle of one type of resource.
@@ -65,6 +66,24 @@ pub struct ProcessDefinition {
     pub policy: Policy,
     /// Whether clients ask for it as an action of the resource.
     pub is_action: bool,
+}
+
+impl ProcessDefinition {
+    /// Forgets what was removed, when nothing else is to be done.
+    const PURGE: Self = Self {
+        request: Request::Purge,
+        from: &[State::Removed],
+        may_be_forced: false,
+        via: State::Purging,
+        done: State::Purged,
+        steps: &[],
+        is_atomic: false,
+        policy: Policy {
+            priority: Priority::Background,
+            ..Policy::USUAL
+        },
+        is_action: true,
+    };
 }
 
 /// A change that was seen rather than asked for.

@@ -10,7 +10,6 @@
 //! while it is detached.
 
 use super::{Lifecycle, Policy, ProcessDefinition, Request, Step};
-use crate::process::Priority;
 use crate::{ResourceType, State};
 
 pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
@@ -50,20 +49,7 @@ pub(super) static LIFECYCLE: Lifecycle = Lifecycle {
             policy: Policy::URGENT,
             is_action: true,
         },
-        ProcessDefinition {
-            request: Request::Purge,
-            from: &[State::Removed],
-            may_be_forced: false,
-            via: State::Purging,
-            done: State::Purged,
-            steps: &[],
-            is_atomic: false,
-            policy: Policy {
-                priority: Priority::Background,
-                ..Policy::USUAL
-            },
-            is_action: true,
-        },
+        ProcessDefinition::PURGE,
     ],
     reports: &[],
 };

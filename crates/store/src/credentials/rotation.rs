@@ -93,11 +93,9 @@ impl Store {
         agent: ResourceId,
         attached: Attached,
     ) -> Result<Mutated, StoreError> {
-        let transaction = dialect::begin(&self.writer).await?;
-        if !attached.write(&transaction).await? {
-            transaction.rollback().await?;
+        let Some(transaction) = attached.begin(&self.writer).await? else {
             return Ok(Mutated::Repeated);
-        }
+        };
         credential::Entity::delete_many()
             .filter(credential::Column::OwnerId.eq(agent.uuid()))
             .exec(&transaction)
