@@ -274,6 +274,37 @@ async fn an_image_that_is_nowhere_is_missing_in_dockers_words() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_started_is_when_it_is_made_and_not_once_more() {
+    let Some(mut bench) = Bench::new().await else {
+        return;
+    };
+    let id = bench.id();
+    let runtime = bench.runtime.clone();
+    let started = |wanted: CreateContainer| CreateContainer {
+        start: true,
+        ..wanted
+    };
+    let running = runtime.create(id, &started(sleeping())).await.unwrap();
+    assert_eq!(running.state(), State::Running);
+    assert_eq!(runtime.start(id).await.unwrap(), running);
+    let ended = runtime.stop(id, Duration::ZERO).await.unwrap();
+    let again = runtime.create(id, &started(sleeping())).await.unwrap();
+    assert_eq!(again, ended, "it has run");
+
+    // Whose start does not work is made, and the start alone says why.
+    let id = bench.id();
+    let hopeless = started(wanted(&["no-such-command"]));
+    let made = runtime.create(id, &hopeless).await.unwrap();
+    assert_eq!(made.state(), State::Created);
+    let refused = runtime.start(id).await;
+    assert!(
+        matches!(refused, Err(RuntimeError::Refused(_))),
+        "{refused:?}"
+    );
+    bench.clean().await;
+}
+
+#[tokio::test]
 async fn a_command_that_does_not_exist_is_refused_for_good() {
     let Some(mut bench) = Bench::new().await else {
         return;

@@ -146,6 +146,7 @@ fn alone(resource: &Resource, spec: &ContainerSpec) -> v1::CreateContainer {
         networks: Vec::new(),
         pull_policy: pull_policy(spec.pull_policy).into(),
         registry_login: None,
+        start: false,
         health_check: spec.health_check.as_ref().map(v1::HealthCheck::from),
     }
 }

@@ -57,7 +57,8 @@ pub trait Runtime: Send + Sync {
     /// [`RuntimeError::ImageMissing`] if it is not to be had.
     async fn pull(&self, wanted: &PullImage, progress: &Progress) -> Result<(), RuntimeError>;
 
-    /// Makes a container. One of that id that is there is left as it is; an image that is not there is
+    /// Makes a container, and starts it if that is wanted and works; whoever finds it made and not started
+    /// asks for the start. One of that id that is there is left as it is; an image that is not there is
     /// [`RuntimeError::ImageMissing`].
     async fn create(
         &self,

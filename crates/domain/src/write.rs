@@ -150,11 +150,14 @@ pub struct ProcessWrite {
     /// The process as it should stand. Its fence is the guard: a row that does not run under just
     /// this fence is not touched.
     pub process: Process,
+    /// The fence under which the row was read, if this is the write that claims the process: the row must
+    /// still wait for somebody, under just that fence.
+    pub claims: Option<Fence>,
     /// The resource as it should stand, with the version that it must still have.
     pub resource: Option<(Resource, Version)>,
     /// What changes about reservations.
     pub reservation: Option<ReservationChange>,
-    /// A process that follows from this one and is owned by the same server at once.
+    /// A process that follows from this one and is owned by the same server at once, or is over already.
     pub successor: Option<Process>,
     /// Processes of other resources that become children of this one. All of them or none: if one of
     /// the resources was written since it was read, nothing of the write happens.
@@ -168,6 +171,7 @@ impl ProcessWrite {
     pub fn of(process: Process) -> Self {
         Self {
             process,
+            claims: None,
             resource: None,
             reservation: None,
             successor: None,
@@ -184,6 +188,7 @@ impl ProcessWrite {
     pub fn can_wait(&self) -> bool {
         let definition = self.process.definition();
         self.process.phase == Phase::Running
+            && self.claims.is_none()
             && !definition.is_some_and(|definition| definition.is_atomic)
             && self.resource.is_none()
             && self.reservation.is_none()

@@ -1,5 +1,13 @@
 //! Claiming processes, and finding those that nobody works on.
 //!
+//! ```text
+//!   read            two statements, nothing locked
+//!   what decides first, and waits    ours in mind: its first write claims it, under the fence that was read
+//!   all others                       claimed, in one transaction, before anybody hears of them
+//! ```
+//!
+//! What is ours in mind is nobody's yet: whoever writes first has it, and the other's write is refused.
+//!
 //! A claim does not wait until it has reached the disk of PostgreSQL: what its owner writes next
 //! does, and takes the claim along. If the database loses its power in between, the process is as
 //! it was before, waiting for somebody, and its owner is refused. That holds as long as nobody
@@ -9,6 +17,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use drover_domain::engine::decides_first;
 use drover_domain::process::{Priority, WaitsFor};
 use drover_domain::{
     Fence, Phase, Process, ProcessId, Resource, ResourceId, ResourceRef, ServerId, Timestamp,
@@ -20,6 +29,7 @@ use sea_orm::{
 };
 
 use crate::entities::{process, readable, resource};
+use crate::resources::rows_of;
 use crate::{Store, StoreError, dialect};
 
 /// A process that some server should try to claim.
@@ -51,6 +61,8 @@ pub struct Claimed {
     pub process: Process,
     /// The resource as it stands.
     pub resource: Resource,
+    /// The fence of the row as it stands, if the first write is yet to claim it.
+    pub claims: Option<Fence>,
 }
 
 /// The most processes that are woken in one transaction.
@@ -69,6 +81,84 @@ pub(crate) fn ready_rows() -> Select<process::Entity> {
 }
 
 impl Store {
+    /// Takes processes for a server: those that only decide at first in mind, and all others with
+    /// [`claim`](Self::claim).
+    ///
+    /// # Errors
+    /// As for a claim.
+    pub async fn take(
+        &self,
+        claims: &[Claim],
+        server: ServerId,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Option<Claimed>>, StoreError> {
+        let mut taken = self.take_in_mind(claims, server, now, lease).await?;
+        let left = |claim: &&Claim| !taken.contains_key(&claim.process);
+        let left: Vec<Claim> = claims.iter().filter(left).copied().collect();
+        let mut claimed = match left.is_empty() {
+            true => Vec::new(),
+            false => self.claim(&left, server, now, lease).await?,
+        }
+        .into_iter();
+        let taken = claims
+            .iter()
+            .map(|claim| match taken.remove(&claim.process) {
+                Some(taken) => Some(taken),
+                None => claimed.next().flatten(),
+            });
+        Ok(taken.collect())
+    }
+
+    /// Those that only decide at first, and that could be claimed as they stand.
+    async fn take_in_mind(
+        &self,
+        claims: &[Claim],
+        server: ServerId,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<HashMap<ProcessId, Claimed>, StoreError> {
+        let backend = self.lookups.get_database_backend();
+        let ids: BTreeSet<Uuid> = claims.iter().map(|claim| claim.process.uuid()).collect();
+        let rows = process::Entity::find()
+            .filter(dialect::is_one_of(backend, process::Column::Id, ids))
+            .filter(process::is_unfinished())
+            .all(&self.lookups)
+            .await?;
+        let waiting = rows.into_iter().filter_map(readable::<_, Process>);
+        let waiting: HashMap<ProcessId, Process> =
+            waiting.map(|process| (process.id, process)).collect();
+        let worked_on = waiting.values().map(|process| process.resource.id);
+        let rows = rows_of(&self.lookups, worked_on).await?;
+        let read = rows.into_iter().filter_map(|(id, read)| {
+            let unreadable = |error: &StoreError| tracing::error!(%error, "a row cannot be read");
+            Some((id, read.inspect_err(unreadable).ok()?))
+        });
+        let mut resources: HashMap<ResourceId, Resource> = read.collect();
+        let mut taken = HashMap::with_capacity(waiting.len());
+        for claim in claims {
+            let Some(process) = waiting.get(&claim.process) else {
+                continue;
+            };
+            let resource = resources.get(&process.resource.id);
+            if !resource.is_some_and(|resource| decides_first(process, resource)) {
+                continue;
+            }
+            let before = process.fence;
+            if let Some(process) = take(process.clone(), *claim, server, now, lease)
+                && let Some(resource) = resources.remove(&process.resource.id)
+            {
+                let claimed = Claimed {
+                    process,
+                    resource,
+                    claims: Some(before),
+                };
+                taken.insert(claim.process, claimed);
+            }
+        }
+        Ok(taken)
+    }
+
     /// Claims processes for a server. A claim fails, and its answer is `None`, when the process is
     /// finished, not yet due, or was claimed under a higher fence.
     ///
@@ -130,7 +220,11 @@ impl Store {
         let claimed = ours.into_iter().map(|process| {
             let process = process?;
             let resource = resources.remove(&process.resource.id)?;
-            Some(Claimed { process, resource })
+            Some(Claimed {
+                process,
+                resource,
+                claims: None,
+            })
         });
         Ok(claimed.collect())
     }

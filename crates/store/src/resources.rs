@@ -73,7 +73,8 @@ pub(crate) async fn look_up(
     Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
 }
 
-async fn rows_of(
+/// Reads the resources of some ids, those that there are, with what cannot be read of them.
+pub(crate) async fn rows_of(
     database: &DatabaseConnection,
     ids: impl Iterator<Item = ResourceId>,
 ) -> Result<Vec<(ResourceId, Result<Resource, StoreError>)>, StoreError> {

@@ -57,13 +57,26 @@ pub(crate) async fn commit(
     Ok(outcomes)
 }
 
+/// Who an unfinished process belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// Whoever has this fence.
+    Runs(Fence),
+    /// Nobody, since whoever had this fence.
+    Nobody(Fence),
+}
+
 fn check(
     write: &ProcessWrite,
     versions: &mut HashMap<ResourceId, i64>,
-    owners: &HashMap<ProcessId, Fence>,
+    owners: &HashMap<ProcessId, Owner>,
     rooms: &mut Rooms,
 ) -> Written {
-    if owners.get(&write.process.id) != Some(&write.process.fence) {
+    let ours = match write.claims {
+        None => Owner::Runs(write.process.fence),
+        Some(read) => Owner::Nobody(read),
+    };
+    if owners.get(&write.process.id) != Some(&ours) {
         return Written::NotOurs;
     }
     if let Some((resource, expected)) = &write.resource
@@ -98,36 +111,46 @@ async fn lock_versions(
     intents::lock_resources(transaction, ids).await
 }
 
-/// Locks the processes that run, and tells under which fence; and those that children put an end
-/// to, here and not later, since all processes of a transaction are locked in one order.
+/// Locks the processes that are unfinished, and tells whose they are; and those that children put an end to,
+/// here and not later, since all processes of a transaction are locked in one order.
 async fn lock_owners(
     transaction: &DatabaseTransaction,
     writes: &[ProcessWrite],
-) -> Result<HashMap<ProcessId, Fence>, StoreError> {
+) -> Result<HashMap<ProcessId, Owner>, StoreError> {
     let ids: BTreeSet<Uuid> = writes.iter().map(|write| write.process.id.uuid()).collect();
     let backend = transaction.get_database_backend();
-    let is_ours = dialect::is_one_of(backend, process::Column::Id, ids)
-        .and(process::Column::Phase.eq(Phase::Running.as_str()));
+    let is_written = dialect::is_one_of(backend, process::Column::Id, ids);
     let ended = children::resources(writes);
     let which = match ended.is_empty() {
-        true => is_ours,
-        false => is_ours.or(
-            dialect::is_one_of(backend, process::Column::ResourceId, ended)
-                .and(process::is_unfinished()),
-        ),
+        true => is_written,
+        false => is_written.or(dialect::is_one_of(
+            backend,
+            process::Column::ResourceId,
+            ended,
+        )),
     };
-    let rows: Vec<(Uuid, i64)> = process::Entity::find()
+    let rows: Vec<(Uuid, i64, String)> = process::Entity::find()
         .select_only()
-        .columns([process::Column::Id, process::Column::Fence])
+        .columns([
+            process::Column::Id,
+            process::Column::Fence,
+            process::Column::Phase,
+        ])
         .filter(which)
+        .filter(process::is_unfinished())
         .order_by_asc(process::Column::Id)
         .lock_exclusive()
         .into_tuple()
         .all(transaction)
         .await?;
-    let owners = rows
-        .into_iter()
-        .map(|(id, fence)| (ProcessId::new(id), Fence::from_raw(fence)));
+    let owners = rows.into_iter().map(|(id, fence, phase)| {
+        let fence = Fence::from_raw(fence);
+        let owner = match phase == Phase::Running.as_str() {
+            true => Owner::Runs(fence),
+            false => Owner::Nobody(fence),
+        };
+        (ProcessId::new(id), owner)
+    });
     Ok(owners.collect())
 }
 

@@ -20,7 +20,7 @@ use drover_bus::Announcer;
 use drover_domain::engine::{Begin, Failure, Moment, Next, Outcome, advance, begin};
 use drover_domain::lifecycle::{Policies, Step};
 use drover_domain::write::{ProcessWrite, Written};
-use drover_domain::{Phase, Process, Resource, ServerId, Timestamp};
+use drover_domain::{Fence, Phase, Process, Resource, ServerId, Timestamp};
 use drover_locks::Guard;
 use drover_store::clock::Clock;
 use drover_store::{Claimed, Ready, StoreError};
@@ -65,6 +65,7 @@ impl Runner {
         let Claimed {
             mut process,
             mut resource,
+            claims: mut unclaimed,
         } = claimed;
         let _at_work = vitals::at_work();
         let rested = loop {
@@ -74,7 +75,8 @@ impl Runner {
                 request = %process.request,
                 resource = %process.resource,
             );
-            match self.drive(process, resource, &guard).instrument(span).await {
+            let driving = self.drive((process, unclaimed.take()), resource, &guard);
+            match driving.instrument(span).await {
                 Ok((Next::Chain, Some(successor), changed)) => {
                     process = successor;
                     resource = changed;
@@ -93,18 +95,22 @@ impl Runner {
 
     /// Drives one process. Gives the process that is to be looked at next: the successor to chain
     /// to, or the process itself if it rests.
+    ///
+    /// One that was taken in mind comes with the fence of its row, and its first write claims it. Nobody hears
+    /// of it before, since that write cannot wait for another.
     async fn drive(
         &self,
-        mut process: Process,
+        (mut process, mut unclaimed): (Process, Option<Fence>),
         mut resource: Resource,
         guard: &Guard,
     ) -> Result<(Next, Option<Process>, Resource), Stop> {
         let mut again = 0;
         loop {
             if self.stopping.is_cancelled() {
-                return self.hand_back(process).await;
+                return self.hand_back(process, unclaimed).await;
             }
-            let (write, next) = self.decide(&process, &resource, guard, again).await?;
+            let (mut write, next) = self.decide(&process, &resource, guard, again).await?;
+            write.claims = unclaimed;
             if next == Next::Continue && write.can_wait() {
                 process = write.process;
                 continue;
@@ -133,6 +139,7 @@ impl Runner {
                 }
             }
             again = 0;
+            unclaimed = None;
             self.announce(&write, next).await;
             let ProcessWrite {
                 process: written,
@@ -252,10 +259,14 @@ impl Runner {
     async fn hand_back(
         &self,
         mut process: Process,
+        unclaimed: Option<Fence>,
     ) -> Result<(Next, Option<Process>, Resource), Stop> {
         process.phase = Phase::Queued;
         process.run_after = self.clock.now();
-        let write = ProcessWrite::of(process);
+        let write = ProcessWrite {
+            claims: unclaimed,
+            ..ProcessWrite::of(process)
+        };
         self.commit(&write).await?;
         let Process {
             id,

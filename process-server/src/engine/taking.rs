@@ -62,7 +62,7 @@ impl Taker {
             let now = self.clock.now();
             let claimed = self
                 .store
-                .claim(&claims, self.server, now, self.lease)
+                .take(&claims, self.server, now, self.lease)
                 .await?;
             vitals::claimed(&claimed, now);
             claimed

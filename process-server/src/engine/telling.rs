@@ -17,10 +17,14 @@ impl Runner {
             self.announcer.changed().await;
         }
         if matches!(next, Next::End | Next::Chain) {
-            let Process { phase, message, .. } = &write.process;
-            tracing::info!(%phase, message, "process ended");
-            vitals::process_ended(&write.process);
-            self.announcer.ended(write.process.id).await;
+            let follower = write.successor.iter();
+            let ended = follower.filter(|follower| follower.phase.is_finished());
+            for process in std::iter::once(&write.process).chain(ended) {
+                let Process { phase, message, .. } = process;
+                tracing::info!(process = %process.id, %phase, message, "process ended");
+                vitals::process_ended(process);
+                self.announcer.ended(process.id).await;
+            }
         }
         self.tell_family(write, next).await;
         if let Some((resource, _)) = &write.resource

@@ -347,21 +347,22 @@ impl Agents {
     /// Acts, which takes a while: the effect comes somewhere in the middle.
     async fn act(&self, host: usize, order: &Order) -> Reply {
         let plan = self.kernel.plan();
-        let (before, after, fails) = self.kernel.chance(|random| {
+        let (before, after, fails, leaves_start) = self.kernel.chance(|random| {
             let longest = match plan.is_calm || !random.happens(0.1) {
                 true => Duration::from_millis(200),
                 false => plan.longest_delay,
             };
             let before = random.between(Duration::ZERO, longest);
             let after = random.between(Duration::ZERO, longest / 4);
-            (before, after, random.happens(plan.failure))
+            let fails = random.happens(plan.failure);
+            (before, after, fails, random.happens(0.5))
         });
         self.kernel.sleep(before).await;
         if fails && order.is_change() {
             self.log(host, format!("fails {}", order.describe()));
             return failed(order, Code::Runtime, "the runtime of the host failed");
         }
-        let result = self.effect(host, order);
+        let result = self.effect(host, order, leaves_start);
         self.log(host, format!("does {}", order.describe()));
         self.kernel.sleep(after).await;
         match result {
@@ -374,8 +375,9 @@ impl Agents {
         }
     }
 
-    /// What changes on the machine; none if the container is not there and would have to be.
-    fn effect(&self, host: usize, order: &Order) -> Option<reply::Result> {
+    /// What changes on the machine; none if the container is not there and would have to be. An agent may
+    /// leave the start of what it makes to another command.
+    fn effect(&self, host: usize, order: &Order, leaves_start: bool) -> Option<reply::Result> {
         let (id, fence) = (order.resource.id, order.fence);
         let mut hosts = self.hosts();
         let changed = &mut hosts[host];
@@ -393,7 +395,12 @@ impl Agents {
             *obeyed = fence;
         }
         match &order.action {
-            Action::CreateContainer(_) => changed.create(id, fence),
+            Action::CreateContainer(wanted) => {
+                let is_new = changed.create(id, fence);
+                if is_new && wanted.start && !leaves_start {
+                    changed.start(id, fence);
+                }
+            }
             Action::StartContainer(_) => {
                 if !changed.start(id, fence) {
                     return None;

@@ -93,16 +93,16 @@ impl Host {
         self.machine.keys().map(|id| self.seen(*id)).collect()
     }
 
-    /// Makes a container, unless it is there.
-    pub fn create(&mut self, id: ResourceId, fence: Fence) {
-        self.machine
-            .entry(id)
-            .or_insert(Made {
-                state: State::Created,
-                exit_code: None,
-                fence,
-            })
-            .fence = fence;
+    /// Makes a container; false if it is there.
+    pub fn create(&mut self, id: ResourceId, fence: Fence) -> bool {
+        let is_new = !self.machine.contains_key(&id);
+        let made = self.machine.entry(id).or_insert(Made {
+            state: State::Created,
+            exit_code: None,
+            fence,
+        });
+        made.fence = fence;
+        is_new
     }
 
     /// Starts a container. False if it is not there.

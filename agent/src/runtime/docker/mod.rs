@@ -177,6 +177,15 @@ impl DockerRuntime {
         Ok(found.map_or_else(|| missing(id), |found| seen::inspected(id, &found)))
     }
 
+    /// Starts a container that was made a moment ago. Whoever asked for it learns of a failure when he asks
+    /// for the start alone.
+    async fn start_new(&self, docker: &Docker, runtime_id: &str) -> bool {
+        let started = docker.start_container(runtime_id, None).await;
+        let started = started
+            .inspect_err(|error| tracing::debug!(%error, runtime_id, "made, and not started yet"));
+        started.is_ok()
+    }
+
     /// Waits until a container that the engine is removing is gone.
     async fn wait_until_gone(&self, docker: &Docker, id: ResourceId) -> Result<(), RuntimeError> {
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(500));
@@ -246,7 +255,7 @@ impl Runtime for DockerRuntime {
         if refers && let Some(found) = self.find(&docker, id).await? {
             return Ok(seen::inspected(id, &found));
         }
-        let _turn = self.engine.turns.acquire().await;
+        let turn = self.engine.turns.acquire().await;
         let paths = self.paths();
         let mounts = volumes::mounts(&docker, wanted, paths.as_ref()).await?;
         let made = create::Made {
@@ -256,8 +265,14 @@ impl Runtime for DockerRuntime {
         };
         if let Created::New(runtime_id) = create::create(&docker, id, made, &labels).await? {
             self.engine.made().insert(id, runtime_id.clone());
-            return Ok(seen::made(id, runtime_id));
+            let is_started = wanted.start && self.start_new(&docker, &runtime_id).await;
+            drop(turn);
+            return match is_started {
+                true => self.look(&docker, id).await,
+                false => Ok(seen::made(id, runtime_id)),
+            };
         }
+        drop(turn);
         let found = self.find(&docker, id).await?.ok_or_else(|| {
             let name = labels::name(id);
             RuntimeError::Refused(format!("the name {name} is taken by a container of others"))

@@ -1,5 +1,6 @@
 //! The state of a simulated engine: plain data, changed under its owner's lock.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -160,14 +161,18 @@ impl Machine {
         })
     }
 
+    /// Makes a container; false if it is there already.
     pub(super) fn create(
         &mut self,
         id: ResourceId,
         wanted: &CreateContainer,
         script: Script,
         check: Option<HealthCheck>,
-    ) -> SeenContainer {
-        self.containers.entry(id).or_insert_with(|| Container {
+    ) -> bool {
+        let Entry::Vacant(place) = self.containers.entry(id) else {
+            return false;
+        };
+        place.insert(Container {
             runtime_id: format!("sim-{}", id.uuid().simple()),
             script,
             ports: wanted.ports.clone(),
@@ -181,7 +186,7 @@ impl Machine {
             ran: None,
             began_at: None,
         });
-        self.seen(id)
+        true
     }
 
     /// `None` if it runs already.

@@ -23,6 +23,8 @@
 //! | `sim.log-every=100ms` | it writes another one that often while it runs |
 //! | `sim.log-bytes=4000` | each line is so long |
 //!
+//! A container that is to be started when it is made is, unless a label is about its start.
+//!
 //! Health is looked at only where the container has a health check; what that would try does not matter.
 //! Durations are a number and `ms`, `s` or `m`. A label that cannot be read is refused at
 //! creation, like any other mistake in a container's description.
@@ -254,10 +256,14 @@ impl Runtime for SimulatedRuntime {
             return Err(RuntimeError::ImageMissing(message));
         }
         let volumes = self.volumes_of(wanted)?;
-        let seen = self.machine().create(id, wanted, script, check);
+        let is_new = self.machine().create(id, wanted, script, check);
         self.machine().storage.mount(id, volumes);
+        if is_new && wanted.start && !script.is_about_starts() {
+            // One that cannot be started is left to whoever asks for the start.
+            drop(self.begin(id));
+        }
         self.play_after(id, Action::Create, &script).await;
-        Ok(seen)
+        Ok(self.machine().seen(id))
     }
 
     async fn start(&self, id: ResourceId) -> Result<SeenContainer, RuntimeError> {

@@ -85,6 +85,16 @@ impl Script {
     }
 }
 
+impl Script {
+    /// Whether it says something of starts, so that each of them is one of its own.
+    pub(super) fn is_about_starts(&self) -> bool {
+        let is_start = |at: Option<(Action, Option<u32>)>| {
+            at.is_some_and(|(action, _)| action == Action::Start)
+        };
+        self.delay.is_some() || is_start(self.fail) || is_start(self.disconnect)
+    }
+}
+
 fn read<T>(
     labels: &HashMap<String, String>,
     label: &str,

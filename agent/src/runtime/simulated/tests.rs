@@ -50,6 +50,47 @@ async fn each_action_done_twice_has_one_effect() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_started_is_when_it_is_made_and_not_once_more() {
+    let runtime = SimulatedRuntime::new();
+    let started = |labels: &[(&str, &str)]| CreateContainer {
+        start: true,
+        ..wanted(labels)
+    };
+    let made = runtime.create(id(1), &started(&[])).await.unwrap();
+    assert_eq!(made.state(), State::Running);
+    let ended = runtime.stop(id(1), Duration::ZERO).await.unwrap();
+    assert_eq!(runtime.create(id(1), &started(&[])).await.unwrap(), ended);
+
+    for label in [
+        ("sim.fail", "start"),
+        ("sim.delay", "1ms"),
+        ("sim.disconnect", "start"),
+    ] {
+        let one = id(2);
+        let made = runtime.create(one, &started(&[label])).await.unwrap();
+        assert_eq!(made.state(), State::Created, "{label:?} is about starts");
+        runtime.remove(one).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_does_not_work_leaves_what_was_made() {
+    let runtime = SimulatedRuntime::new();
+    runtime.create(id(1), &with_port(80)).await.unwrap();
+    runtime.start(id(1)).await.unwrap();
+    let second = CreateContainer {
+        start: true,
+        ..with_port(80)
+    };
+    let made = runtime.create(id(2), &second).await.unwrap();
+    assert_eq!(made.state(), State::Created);
+    assert!(matches!(
+        runtime.start(id(2)).await,
+        Err(RuntimeError::Runtime(_))
+    ));
+}
+
+#[tokio::test]
 async fn what_is_not_there_cannot_be_started_but_need_not_be_stopped() {
     let runtime = SimulatedRuntime::new();
     assert!(matches!(

@@ -76,6 +76,7 @@ pub(super) fn end(
         .definition()
         .map_or(State::Error, |definition| definition.done);
     let reservation = changes.reservation.take();
+    let follower_is_done = changes.follower_is_done;
     let mut ended = resource.clone();
     apply(&mut ended, changes);
     ended.details.set_error(None);
@@ -94,18 +95,20 @@ pub(super) fn end(
         state: done,
         version: ended.version,
     }];
-    let successor = follow(&process, &mut ended, moment);
-    if let Some(successor) = &successor {
+    let mut successor = follow(&process, &mut ended, moment);
+    if let Some(successor) = &mut successor {
         process.successor = Some(successor.id);
         passed.push(Passed {
             state: ended.state,
             version: ended.version,
         });
+        if follower_is_done {
+            passed.push(end_at_birth(successor, &mut ended, moment));
+        }
     }
-    let next = if successor.is_some() {
-        Next::Chain
-    } else {
-        Next::End
+    let next = match &successor {
+        Some(successor) if !successor.phase.is_finished() => Next::Chain,
+        _ => Next::End,
     };
     let write = ProcessWrite {
         resource: Some((ended, resource.version)),
@@ -131,6 +134,22 @@ fn undone(
     let (mut write, next) = give_up(process, &changed, failure, moment);
     write.reservation = reservation;
     (write, next)
+}
+
+/// Ends a process that has nothing left to do when it is born, and tells what its resource passes by that.
+fn end_at_birth(born: &mut Process, resource: &mut Resource, moment: Moment<'_>) -> Passed {
+    let definition = born.definition();
+    for step in definition.iter().flat_map(|definition| definition.steps) {
+        entry(born, *step, moment.began).finished = Some(moment.now);
+    }
+    born.phase = Phase::Done;
+    born.finished = Some(moment.now);
+    resource.state = definition.map_or(State::Error, |definition| definition.done);
+    resource.version += 1;
+    Passed {
+        state: resource.state,
+        version: resource.version,
+    }
 }
 
 /// The process that follows from one that is done: a container that was asked for with `start` is

@@ -100,6 +100,8 @@ pub struct Changes {
     pub host: Option<Option<ResourceId>>,
     /// What is taken or given back on hosts.
     pub reservation: Option<ReservationChange>,
+    /// Whether what the process that follows is to bring about is true already, so that both end at once.
+    pub follower_is_done: bool,
 }
 
 /// Why a step did not work.
@@ -156,6 +158,19 @@ pub enum Begin {
     Run(Step),
     /// Nothing is left to run: write this.
     Write(Box<ProcessWrite>, Next),
+}
+
+/// Whether what a process does first is decided by looking alone, and written: nobody else hears of it
+/// before. Such a write can claim the process as well.
+///
+/// Not so for one that was left running: whoever left it may still write.
+pub fn decides_first(process: &Process, resource: &Resource) -> bool {
+    let is_decision = match process.next_step() {
+        None | Some(Step::Release | Step::Unplace) => true,
+        Some(Step::Place) => resource.host.is_none(),
+        Some(_) => false,
+    };
+    is_decision && process.phase != Phase::Running
 }
 
 /// What a process does next: its next step; its end, when all are finished by a server that then

@@ -119,6 +119,53 @@ fn a_create_with_start_is_followed_by_a_start_that_is_already_owned() {
 }
 
 #[test]
+fn a_start_that_was_done_with_the_create_ends_with_it() {
+    let (process, resource) = running(true);
+    let (write, _) = advance(&process, &resource, Step::Place, Outcome::done(), moment(5));
+    let changes = Changes {
+        follower_is_done: true,
+        ..Changes::default()
+    };
+    let outcome = Outcome::Done(Box::new(changes));
+    let (write, next) = advance(
+        &write.process,
+        &resource,
+        Step::CreateOnHost,
+        outcome,
+        moment(9),
+    );
+    assert_eq!(next, Next::End);
+    let start = write.successor.unwrap();
+    assert_eq!(write.process.successor, Some(start.id));
+    assert_eq!((start.request, start.phase), (Request::Start, Phase::Done));
+    assert_eq!(start.finished, write.process.finished);
+    let states: Vec<State> = write.passed.iter().map(|passed| passed.state).collect();
+    assert_eq!(states, [State::Created, State::Starting, State::Running]);
+    let (resource, expected) = write.resource.unwrap();
+    assert_eq!(resource.state, State::Running);
+    assert_eq!(resource.version, expected + 3);
+}
+
+#[test]
+fn only_what_waits_and_decides_by_itself_is_claimed_by_its_first_write() {
+    let (process, mut resource) = running(true);
+    assert!(!decides_first(&process, &resource), "who left it may write");
+    let queued = Process {
+        phase: Phase::Queued,
+        ..process.clone()
+    };
+    assert!(decides_first(&queued, &resource));
+    resource.host = Some(ResourceId::new(uuid::Uuid::from_u128(7)));
+    assert!(!decides_first(&queued, &resource), "its host hears of it");
+    let claiming = ProcessWrite {
+        claims: Some(crate::Fence::NONE),
+        ..ProcessWrite::of(starting().0)
+    };
+    assert!(ProcessWrite::of(starting().0).can_wait());
+    assert!(!claiming.can_wait(), "nobody knows yet that it is ours");
+}
+
+#[test]
 fn a_step_is_tried_again_until_its_budget_is_spent() {
     let (mut process, resource) = starting();
     let budget = process.definition().unwrap().policy.attempts;

@@ -13,6 +13,9 @@
 //! and reserved on, and the container is made there. Before it is started there, it is stopped where it was,
 //! unless that host was given up; `formerHostId` says where that is until then.
 //!
+//! A container that is to be started once it is made is started by the host that makes it, if it can; then
+//! it passes `created`, `starting` and `running` in one write.
+//!
 //! A create is atomic: one that fails takes away what it made and gives back what it reserved. A
 //! start places and creates the container if that has not been done, or has been undone, so that a
 //! container in `error` can be started whatever it was that failed. What gives room back is urgent.

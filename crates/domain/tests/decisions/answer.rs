@@ -22,6 +22,7 @@ pub(crate) enum Answer {
         details: bool,
         host: Option<Option<u128>>,
         reservation: Option<bool>,
+        follower_is_done: bool,
     },
     Wait(Duration, Option<WaitsFor>),
     /// Whether there is something new in the details, and when the rest is looked at.
@@ -38,6 +39,7 @@ pub(crate) fn answers() -> impl Strategy<Value = Answer> {
         details: false,
         host: None,
         reservation: None,
+        follower_is_done: false,
     };
     let host = option::of(option::of(1..5_u128));
     let waits_for = prop_oneof![
@@ -48,8 +50,10 @@ pub(crate) fn answers() -> impl Strategy<Value = Answer> {
     let children = vec((0..2_000_000_u64, select(Priority::ALL)), 0..3);
     prop_oneof![
         3 => Just(nothing),
-        3 => (any::<bool>(), host, option::of(any::<bool>())).prop_map(
-            |(details, host, reservation)| Answer::Done { details, host, reservation }
+        3 => (any::<bool>(), host, option::of(any::<bool>()), any::<bool>()).prop_map(
+            |(details, host, reservation, follower_is_done)| {
+                Answer::Done { details, host, reservation, follower_is_done }
+            }
         ),
         2 => (0..7_200_000_u64, waits_for)
             .prop_map(|(delay, waits_for)| Answer::Wait(Duration::from_millis(delay), waits_for)),
@@ -69,10 +73,12 @@ impl Answer {
                 details,
                 host,
                 reservation,
+                follower_is_done,
             } => Outcome::Done(Box::new(Changes {
                 details: details.then(|| seen(resource, words)),
                 host: host.map(|host| host.map(resource_id)),
                 reservation: reservation.map(reservation_change),
+                follower_is_done: *follower_is_done,
             })),
             Self::Wait(delay, waits_for) => Outcome::Wait {
                 reason: words.to_owned(),

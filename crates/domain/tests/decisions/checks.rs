@@ -74,7 +74,19 @@ impl Decision<'_> {
             ..self.before.process.clone()
         };
         assert_eq!(*process, expected);
-        assert_eq!(write.successor.is_some(), self.next == Next::Chain);
+        let successor = write.successor.as_ref();
+        match successor.filter(|successor| successor.phase != Phase::Running) {
+            None => assert_eq!(successor.is_some(), self.next == Next::Chain),
+            Some(over) => self.check_over_at_birth(over),
+        }
+    }
+
+    /// A process that had nothing left to do when it was born says so.
+    fn check_over_at_birth(&self, born: &Process) {
+        assert_eq!((self.next, born.phase), (Next::End, Phase::Done));
+        assert_eq!(born.finished, Some(self.now));
+        assert_eq!(born.next_step(), None);
+        check_journal(born);
     }
 
     fn check_times(&self) {

@@ -215,10 +215,14 @@ impl<'a> Drive<'a> {
                 successor.priority,
                 adjusted.priority.unwrap_or(policy.priority)
             );
-            assert_eq!(successor.phase, Phase::Running, "it is born claimed");
             assert_eq!(successor.fence, self.rows.process.fence);
-            assert!(successor.journal.is_empty() && successor.finished.is_none());
             self.rows.model = Model::new(&successor, adjusted, false);
+            if successor.phase.is_finished() {
+                assert!(!self.rows.resource.state.is_transitional(), "both are over");
+            } else {
+                assert_eq!(successor.phase, Phase::Running, "it is born claimed");
+                assert!(successor.journal.is_empty() && successor.finished.is_none());
+            }
             self.rows.process = successor;
             self.tally = Tally::default();
             self.ran.clear();

@@ -128,7 +128,7 @@ impl Model {
                 self.next_is_new();
                 let is_written = changes.details.is_some() || changes.host.is_some();
                 let mut follows = if self.step().is_none() {
-                    self.end()
+                    self.end_with(changes.follower_is_done)
                 } else {
                     let via = self.definition.via;
                     let passes = if is_written { vec![via] } else { vec![] };
@@ -239,6 +239,16 @@ impl Model {
         }
         self.phase = Phase::Failed;
         Follows::new(Next::End, &[self.definition.failed()], says)
+    }
+
+    /// It has come to the end of its way, and so has the start that follows from it if that is done already.
+    fn end_with(&mut self, follower_is_done: bool) -> Follows {
+        let mut follows = self.end();
+        if follower_is_done && follows.next == Next::Chain {
+            follows.next = Next::End;
+            follows.passes.push(State::Running);
+        }
+        follows
     }
 
     /// It has come to the end of its way.

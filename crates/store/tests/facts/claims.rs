@@ -78,6 +78,7 @@ async fn a_finished_process_is_never_claimed(world: World) {
         let undoing = Claimed {
             process: write.process,
             resource: owned.resource.clone(),
+            claims: None,
         };
         (write, next) = next_write(&undoing, Outcome::done());
         world.commit(write.clone()).await;

@@ -232,6 +232,7 @@ async fn an_intent_that_meets_the_end_of_a_process_has_one_winner(world: World) 
         let owned = drover_store::Claimed {
             process: first.process,
             resource: owned.resource,
+            claims: None,
         };
         let (end, _) = next_write(&owned, Outcome::done());
         let remove = to_change(&owned.resource, Request::Remove);

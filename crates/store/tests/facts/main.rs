@@ -60,5 +60,6 @@ mod retention;
 mod schema;
 mod settings;
 mod support;
+mod taking;
 mod tickets;
 mod writes;

@@ -32,6 +32,7 @@ async fn call(store: &Store) -> Vec<(&'static str, Result<(), StoreError>)> {
     let owned = Claimed {
         process: intent.process.clone(),
         resource: intent.resource.clone(),
+        claims: None,
     };
     let (write, _) = next_write(&owned, Outcome::done());
     let filter = ResourceFilter::all(ResourceType::Container, 1);

@@ -47,6 +47,7 @@ async fn full_write(world: &World, host: ResourceId) -> (Claimed, ProcessWrite) 
             ports: vec![crate::support::port(None, 80)],
             apart: Vec::new(),
         }),
+        ..Changes::default()
     };
     let (write, next) = next_write(&owned, Outcome::Done(Box::new(changes)));
     assert_eq!(next, Next::Chain);
@@ -262,6 +263,7 @@ async fn a_create_with_start_is_followed_by_a_running_start(world: World) {
         .finish(Claimed {
             process: start,
             resource,
+            claims: None,
         })
         .await;
     assert_eq!(ended.resource.state, State::Running);

@@ -5,10 +5,13 @@
 //! it by the registry, is told who logs in there.
 
 use drover_domain::ResourceId;
-use drover_domain::engine::{Failure, Outcome};
+use drover_domain::engine::{Changes, Failure, Outcome};
+use drover_domain::lifecycle::Request;
 use drover_domain::resource::{ContainerSpec, PullPolicy};
+use drover_proto::v1::SeenContainer;
 use drover_proto::v1::command::Action;
 use drover_proto::v1::failure::Code;
+use drover_proto::v1::seen_container::State;
 
 use super::{former, referred};
 use crate::agents::Answer;
@@ -29,7 +32,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         return Ok(Outcome::Fail(Failure::new("the container has no host")));
     };
     let failed = match create(context, host, spec).await? {
-        Ok(Answer::Container(seen)) => return super::seen(context.resource, &seen),
+        Ok(Answer::Container(seen)) => return made(context, spec, &seen),
         Ok(other) => context.otherwise_unless_gone(host, other).await?,
         Err(failure) => return Ok(Outcome::Fail(failure)),
     };
@@ -40,6 +43,25 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
     };
     let back = former::return_there(context, &reason.message).await?;
     Ok(back.unwrap_or(failed))
+}
+
+/// The end of the step. A container that has been started with it, and may have ended since, as agents then
+/// report, is not started once more.
+fn made(
+    context: Context<'_>,
+    spec: &ContainerSpec,
+    seen: &SeenContainer,
+) -> Result<Outcome, StepError> {
+    let was_to_start = spec.start && context.process.request == Request::Create;
+    let has_begun = matches!(seen.state(), State::Running | State::Exited);
+    let outcome = super::seen(context.resource, seen)?;
+    Ok(match outcome {
+        Outcome::Done(changes) => Outcome::Done(Box::new(Changes {
+            follower_is_done: was_to_start && has_begun,
+            ..*changes
+        })),
+        other => other,
+    })
 }
 
 /// Has the container made, by whoever may fetch its image; or says why there is nothing to ask for.

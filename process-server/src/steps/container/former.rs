@@ -89,6 +89,7 @@ pub(super) async fn return_there(
             ports: demand.ports,
             apart: Vec::new(),
         }),
+        ..Changes::default()
     }))))
 }
 

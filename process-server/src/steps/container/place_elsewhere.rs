@@ -73,6 +73,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
             apart: demand.strangers(),
             ports: demand.ports,
         }),
+        ..Changes::default()
     })))
 }
 

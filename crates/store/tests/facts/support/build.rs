@@ -121,9 +121,15 @@ fn moment() -> Moment<'static> {
 
 /// The write that follows when the next step ends so; a process without steps left is concluded.
 pub(crate) fn next_write(owned: &Claimed, outcome: Outcome) -> (ProcessWrite, Next) {
-    let Claimed { process, resource } = owned;
-    match engine::begin(process, resource, moment()) {
+    let Claimed {
+        process,
+        resource,
+        claims,
+    } = owned;
+    let (mut write, next) = match engine::begin(process, resource, moment()) {
         Begin::Run(step) => engine::advance(process, resource, step, outcome, moment()),
         Begin::Write(write, next) => (*write, next),
-    }
+    };
+    write.claims = *claims;
+    (write, next)
 }

@@ -141,6 +141,15 @@ impl World {
         answers.remove(0)
     }
 
+    /// Takes a process for a new server.
+    pub(crate) async fn take(&self, process: ProcessId, fence: i64) -> Option<Claimed> {
+        let claim = self.claim_of(process, fence).await;
+        let server = fresh::server_id();
+        let mut answers = self.store.take(&[claim], server, NOW, LEASE).await.unwrap();
+        assert_eq!(answers.len(), 1);
+        answers.remove(0)
+    }
+
     /// Runs a process, and those that are chained to it, to the end: every step succeeds.
     pub(crate) async fn finish(&self, mut owned: Claimed) -> Claimed {
         loop {
