@@ -21,7 +21,7 @@ impl Runner {
             let ended = follower.filter(|follower| follower.phase.is_finished());
             for process in std::iter::once(&write.process).chain(ended) {
                 let Process { phase, message, .. } = process;
-                tracing::info!(process = %process.id, %phase, message, "process ended");
+                tracing::info!(ended = %process.id, %phase, message, "process ended");
                 vitals::process_ended(process);
                 self.announcer.ended(process.id).await;
             }

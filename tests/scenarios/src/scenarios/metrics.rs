@@ -64,6 +64,9 @@ async fn a_container_that_ran_is_told_by_every_part_that_it_went_through(
 ) -> Result<()> {
     let before = Scrape::take(drover).await?;
     let id = drover.run(json!({ "name": "measured" }), SOON).await?;
+    // It was started by the command that made it; the second time it is by one of its own.
+    drover.act_until(&id, "stop", "stopped", SOON).await?;
+    drover.act_until(&id, "start", "running", SOON).await?;
     // What was committed is counted a moment later than it is seen.
     until("the metrics tell of it", SOON, || async {
         let after = Scrape::take(drover).await?;
@@ -95,7 +98,7 @@ async fn a_container_that_ran_is_told_by_every_part_that_it_went_through(
             "drover_bus_request_duration_seconds_count",
             &[r#"outcome="replied""#],
         )?;
-        for step in ["place", "create-on-host", "start-on-host"] {
+        for step in ["place", "create-on-host", "stop-on-host", "start-on-host"] {
             let step = format!(r#"step="{step}""#);
             grown("drover_steps_total", &[&step, r#"outcome="done""#])?;
         }
