@@ -12,7 +12,12 @@ use drover_store::{Keyring, Store, StoreOptions};
 use drover_telemetry::health::{self, Health};
 use drover_telemetry::{logs, metrics, shutdown};
 use serde::Serialize;
+use tikv_jemallocator::Jemalloc;
 use tokio::net::TcpListener;
+
+/// A service allocates from many threads, much and briefly: half the work of the system's allocator.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Takes what people and programs want, and tells how things stand.
 #[derive(Parser, Serialize)]

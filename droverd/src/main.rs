@@ -21,6 +21,11 @@ use drover_configuration::Settings;
 use drover_configuration::flags;
 use drover_telemetry::logs;
 use serde::Serialize;
+use tikv_jemallocator::Jemalloc;
+
+/// A service allocates from many threads, much and briefly: half the work of the system's allocator.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// A durable, distributed container orchestrator
 #[derive(Parser)]

@@ -4,9 +4,9 @@
 //! other servers from doing the same; on a database that is up to date that changes nothing.
 //!
 //! Columns that hold a moment hold milliseconds since 1970 as a big integer: that orders alike in
-//! every database. Tables whose rows are rewritten with each transition carry no plain index on a
-//! column that transitions change, since dead index entries slow batched writes down several times;
-//! partial indexes over what is unfinished cost little.
+//! every database. Tables whose rows are rewritten with each transition carry no index on a column that
+//! transitions change, nor one with such a column in its condition, since PostgreSQL then tells all indexes
+//! of each new version of a row; but for those of `process` over what is unfinished.
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::{MigrationTrait, async_trait};
@@ -28,6 +28,7 @@ mod m0016_streams;
 mod m0017_references;
 mod m0018_registry_secrets;
 mod m0019_limits_of_hosts;
+mod m0020_transitions;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_references::Migration),
             Box::new(m0018_registry_secrets::Migration),
             Box::new(m0019_limits_of_hosts::Migration),
+            Box::new(m0020_transitions::Migration),
         ]
     }
 }

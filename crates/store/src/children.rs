@@ -7,6 +7,7 @@
 //! [`Store::wake_parent`]: the last of them sees that all are finished.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use drover_domain::process::WaitsFor;
 use drover_domain::write::{Intent, ProcessWrite};
@@ -63,7 +64,7 @@ impl Store {
 }
 
 /// The resources whose processes become children by some writes.
-pub(crate) fn resources(writes: &[ProcessWrite]) -> BTreeSet<Uuid> {
+pub(crate) fn resources(writes: &[Arc<ProcessWrite>]) -> BTreeSet<Uuid> {
     writes
         .iter()
         .flat_map(|write| &write.children)

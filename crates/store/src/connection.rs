@@ -1,6 +1,7 @@
 //! Connecting, and bringing the schema up to date.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_domain::ResourceId;
@@ -138,7 +139,7 @@ impl Store {
             writes: Group::start(
                 "writes",
                 lanes,
-                |write: &ProcessWrite| write.process.id,
+                |write: &Arc<ProcessWrite>| write.process.id,
                 move |batch| {
                     let (database, tally) = for_writes.clone();
                     async move {
@@ -159,28 +160,28 @@ impl Store {
                 let writer = writer.clone();
                 move |batch| {
                     let writer = writer.clone();
-                    async move { presence::write(&writer, batch).await }
+                    async move { presence::write(&writer, &batch).await }
                 }
             }),
             credentials: Group::start("credentials", lanes, group::nothing_in_common, {
                 let lookups = lookups.clone();
                 move |batch| {
                     let lookups = lookups.clone();
-                    async move { credentials::look_up(&lookups, batch).await }
+                    async move { credentials::look_up(&lookups, &batch).await }
                 }
             }),
             resources: Group::start("resources", lanes, group::nothing_in_common, {
                 let lookups = lookups.clone();
                 move |batch| {
                     let lookups = lookups.clone();
-                    async move { resources::look_up(&lookups, batch).await }
+                    async move { resources::look_up(&lookups, &batch).await }
                 }
             }),
             unfinished: Group::start("unfinished", lanes, group::nothing_in_common, {
                 let lookups = lookups.clone();
                 move |batch| {
                     let lookups = lookups.clone();
-                    async move { processes::look_up(&lookups, batch).await }
+                    async move { processes::look_up(&lookups, &batch).await }
                 }
             }),
             uses: Uses::start(relaxed.clone()),

@@ -84,7 +84,7 @@ where
     ) -> Self
     where
         S: Eq + Hash + 'static,
-        F: Fn(Vec<T>) -> Flushed + Clone + Send + Sync + 'static,
+        F: Fn(Arc<Vec<T>>) -> Flushed + Clone + Send + Sync + 'static,
         Flushed: Future<Output = Result<Vec<R>, StoreError>> + Send + 'static,
     {
         let (queue, gathered) = mpsc::channel(QUEUE);
@@ -116,7 +116,7 @@ async fn run_lane<T, R, S, F, Flushed>(
 ) where
     T: Clone,
     S: Eq + Hash,
-    F: Fn(Vec<T>) -> Flushed,
+    F: Fn(Arc<Vec<T>>) -> Flushed,
     Flushed: Future<Output = Result<Vec<R>, StoreError>>,
 {
     loop {
@@ -165,16 +165,19 @@ fn apart<T, A, S: Eq + Hash>(batch: &[(T, A)], subject: fn(&T) -> S) -> usize {
 async fn flush_and_answer<T, R, F, Flushed>(batch: Vec<(T, Answer<R>)>, flush: &F, gauges: &Gauges)
 where
     T: Clone,
-    F: Fn(Vec<T>) -> Flushed,
+    F: Fn(Arc<Vec<T>>) -> Flushed,
     Flushed: Future<Output = Result<Vec<R>, StoreError>>,
 {
     let (items, answers): (Vec<T>, Vec<Answer<R>>) = batch.into_iter().unzip();
     gauges.items.record(items.len() as f64);
     let began = Instant::now();
-    let flushed = within_bound(flush(items.clone())).await;
+    let items = Arc::new(items);
+    let flushed = within_bound(flush(Arc::clone(&items))).await;
     gauges.flush_seconds.record(began.elapsed());
     match flushed {
         Ok(outcomes) => {
+            // Whoever goes on with an item goes on with all of it.
+            drop(items);
             for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // Whoever asked may have gone; what was committed stays committed.
                 drop(answer.send(Ok(outcome)));
@@ -188,8 +191,8 @@ where
         Err(error) => {
             gauges.refused.increment(1);
             tracing::warn!(%error, items = items.len(), "batch refused, tried one by one");
-            for (item, answer) in items.into_iter().zip(answers) {
-                let outcome = within_bound(flush(vec![item]))
+            for (item, answer) in Arc::unwrap_or_clone(items).into_iter().zip(answers) {
+                let outcome = within_bound(flush(Arc::new(vec![item])))
                     .await
                     .and_then(|mut outcomes| outcomes.pop().ok_or(StoreError::Closed));
                 drop(answer.send(outcome));
@@ -222,11 +225,11 @@ mod tests {
             "tests",
             1,
             |item| *item,
-            move |batch: Vec<usize>| {
+            move |batch: Arc<Vec<usize>>| {
                 counter.fetch_add(1, Ordering::Relaxed);
                 async move {
                     tokio::task::yield_now().await;
-                    Ok(batch.into_iter().map(|item| item * 2).collect())
+                    Ok(batch.iter().map(|item| item * 2).collect())
                 }
             },
         );
@@ -243,11 +246,11 @@ mod tests {
             "tests",
             1,
             |item| *item,
-            |batch: Vec<usize>| async move {
+            |batch: Arc<Vec<usize>>| async move {
                 if batch.contains(&3) {
                     return Err(StoreError::unreadable("test", "three"));
                 }
-                Ok(batch)
+                Ok(batch.to_vec())
             },
         );
         let answers = futures::future::join_all((0..10).map(|item| group.submit(item))).await;
@@ -262,7 +265,7 @@ mod tests {
             "tests",
             1,
             |item| item % 10,
-            |batch: Vec<usize>| async move {
+            |batch: Arc<Vec<usize>>| async move {
                 let subjects: HashSet<usize> = batch.iter().map(|item| item % 10).collect();
                 Ok(vec![subjects.len() == batch.len(); batch.len()])
             },

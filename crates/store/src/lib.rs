@@ -60,6 +60,8 @@ mod tally;
 mod tickets;
 mod writes;
 
+use std::sync::Arc;
+
 use drover_domain::write::{ProcessWrite, Written};
 use drover_domain::{Process, ResourceId};
 use sea_orm::DatabaseConnection;
@@ -115,7 +117,7 @@ pub struct Store {
     /// Every other read.
     reader: DatabaseConnection,
     intents: Group<Submitted, Accepted>,
-    writes: Group<ProcessWrite, Written>,
+    writes: Group<Arc<ProcessWrite>, Written>,
     refusals: Group<AuditEntry, ()>,
     presence: Group<(ResourceId, News), Option<i64>>,
     credentials: Group<Uuid, Option<credential::Model>>,
@@ -147,7 +149,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::accept`].
-    pub async fn commit(&self, write: ProcessWrite) -> Result<Written, StoreError> {
-        self.writes.submit(write).await
+    pub async fn commit(&self, write: impl Into<Arc<ProcessWrite>>) -> Result<Written, StoreError> {
+        self.writes.submit(write.into()).await
     }
 }

@@ -225,7 +225,7 @@ impl Store {
     }
 
     /// Every host whose agent is lost, or whose state says that it was. Cost: three queries, which answer
-    /// as many rows as there are such hosts.
+    /// as many rows as there are such hosts, and look at the states of all.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -299,7 +299,7 @@ impl Store {
 /// Writes down news of different hosts in one transaction.
 pub(crate) async fn write(
     database: &DatabaseConnection,
-    batch: Vec<(ResourceId, News)>,
+    batch: &[(ResourceId, News)],
 ) -> Result<Vec<Option<i64>>, StoreError> {
     use agent_connection::Column;
     let transaction = dialect::begin(database).await?;
@@ -344,7 +344,7 @@ pub(crate) async fn write(
                 })
             }
             News::Gone { number, at } => {
-                row.filter(|row| row.number == number)
+                row.filter(|row| row.number == *number)
                     .map(|row| agent_connection::Model {
                         lost_at: Some(at.millis()),
                         ..row.clone()

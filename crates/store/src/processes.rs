@@ -108,7 +108,7 @@ impl Store {
 /// Reads the unfinished processes of the resources of each question, in one statement.
 pub(crate) async fn look_up(
     database: &DatabaseConnection,
-    questions: Vec<Vec<ResourceId>>,
+    questions: &[Vec<ResourceId>],
 ) -> Result<Vec<Vec<Process>>, StoreError> {
     let all: BTreeSet<_> = questions.iter().flatten().map(|id| id.uuid()).collect();
     let backend = database.get_database_backend();

@@ -63,7 +63,7 @@ pub(crate) type Read = Result<Arc<Resource>, StoreError>;
 /// Reads the resources of some ids, those that there are, in one statement.
 pub(crate) async fn look_up(
     database: &DatabaseConnection,
-    ids: Vec<ResourceId>,
+    ids: &[ResourceId],
 ) -> Result<Vec<Option<Read>>, StoreError> {
     let found = rows_of(database, ids.iter().copied()).await?;
     let found: HashMap<ResourceId, Read> = found

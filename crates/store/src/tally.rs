@@ -3,6 +3,8 @@
 //! Rows are counted from what was committed, and not by the database: what a batch writes follows
 //! from its items and their outcomes.
 
+use std::sync::Arc;
+
 use drover_domain::write::{Passed, ProcessWrite, Written};
 use drover_metrics::CounterHandle;
 use drover_metrics::table::{STORE_ITEMS, STORE_ROWS, STORE_TRANSACTIONS};
@@ -113,7 +115,7 @@ impl Item for Submitted {
     }
 }
 
-impl Item for ProcessWrite {
+impl Item for Arc<ProcessWrite> {
     type Outcome = Written;
 
     fn written(&self, outcome: &Written) -> Result<Rows, &'static str> {

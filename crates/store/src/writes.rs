@@ -9,6 +9,7 @@
 //! A write that fails a check leaves no trace; the others of its batch are not held up by it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use drover_domain::write::{ProcessWrite, Written};
 use drover_domain::{Fence, Phase, ProcessId, ResourceId, State};
@@ -28,7 +29,7 @@ use crate::{StoreError, changes, children, dialect, intents};
 /// Commits writes of different processes in one transaction, each with its own outcome.
 pub(crate) async fn commit(
     database: &DatabaseConnection,
-    writes: &[ProcessWrite],
+    writes: &[Arc<ProcessWrite>],
 ) -> Result<Vec<Written>, StoreError> {
     let transaction = dialect::begin(database).await?;
     let mut versions = lock_versions(&transaction, writes).await?;
@@ -43,7 +44,7 @@ pub(crate) async fn commit(
             if let Some((resource, _)) = &write.resource {
                 versions.insert(resource.id, resource.version);
             }
-            passed.push(write);
+            passed.push(&**write);
         }
         outcomes.push(outcome);
     }
@@ -100,7 +101,7 @@ fn check(
 
 async fn lock_versions(
     transaction: &DatabaseTransaction,
-    writes: &[ProcessWrite],
+    writes: &[Arc<ProcessWrite>],
 ) -> Result<HashMap<ResourceId, i64>, StoreError> {
     let ids: BTreeSet<Uuid> = writes
         .iter()
@@ -115,7 +116,7 @@ async fn lock_versions(
 /// here and not later, since all processes of a transaction are locked in one order.
 async fn lock_owners(
     transaction: &DatabaseTransaction,
-    writes: &[ProcessWrite],
+    writes: &[Arc<ProcessWrite>],
 ) -> Result<HashMap<ProcessId, Owner>, StoreError> {
     let ids: BTreeSet<Uuid> = writes.iter().map(|write| write.process.id.uuid()).collect();
     let backend = transaction.get_database_backend();

@@ -118,6 +118,7 @@ impl Runner {
             if self.interference.dies_before(&write).await {
                 return Err(Stop::Interrupted);
             }
+            let write = Arc::new(write);
             match self.commit(&write).await? {
                 Written::Committed if self.interference.dies_after(&write).await => {
                     return Err(Stop::Interrupted);
@@ -146,7 +147,7 @@ impl Runner {
                 resource: changed,
                 successor,
                 ..
-            } = write;
+            } = Arc::unwrap_or_clone(write);
             if let Some((changed, _)) = changed {
                 resource = changed;
             }
@@ -240,8 +241,8 @@ impl Runner {
         }
     }
 
-    async fn commit(&self, write: &ProcessWrite) -> Result<Written, Stop> {
-        let committed = self.surroundings.store.commit(write.clone()).await;
+    async fn commit(&self, write: &Arc<ProcessWrite>) -> Result<Written, Stop> {
+        let committed = self.surroundings.store.commit(Arc::clone(write)).await;
         committed.map_err(|error| interrupted(&error))
     }
 
@@ -263,10 +264,10 @@ impl Runner {
     ) -> Result<(Next, Option<Process>, Resource), Stop> {
         process.phase = Phase::Queued;
         process.run_after = self.clock.now();
-        let write = ProcessWrite {
+        let write = Arc::new(ProcessWrite {
             claims: unclaimed,
             ..ProcessWrite::of(process)
-        };
+        });
         self.commit(&write).await?;
         let Process {
             id,

@@ -201,7 +201,7 @@ pub(crate) async fn verify(
 /// Reads the credentials of some ids, those that there are, in one statement.
 pub(crate) async fn look_up(
     database: &DatabaseConnection,
-    ids: Vec<Uuid>,
+    ids: &[Uuid],
 ) -> Result<Vec<Option<credential::Model>>, StoreError> {
     let distinct: BTreeSet<Uuid> = ids.iter().copied().collect();
     let backend = database.get_database_backend();

@@ -225,9 +225,9 @@ impl<'a> Together<'a> {
         E: EntityTrait,
     {
         let mut arrays: Vec<Vec<Value>> = vec![Vec::with_capacity(rows.len()); columns.len()];
-        for row in rows {
+        for mut row in rows {
             for (array, column) in arrays.iter_mut().zip(columns) {
-                let value = row.get(*column).into_value();
+                let value = row.take(*column).into_value();
                 array.push(match value {
                     Some(value) if !is_null(&value) => value,
                     _ => absent(column)?,

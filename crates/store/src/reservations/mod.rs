@@ -10,6 +10,7 @@
 mod occupants;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use drover_domain::placement::HeldPort;
 use drover_domain::resource::{Capacity, Port, Protocol};
@@ -42,7 +43,7 @@ impl Rooms {
     /// Locks whatever the reservations of the writes touch.
     pub(crate) async fn lock(
         transaction: &DatabaseTransaction,
-        writes: &[ProcessWrite],
+        writes: &[Arc<ProcessWrite>],
     ) -> Result<Self, StoreError> {
         let changes = || {
             writes.iter().filter_map(|write| {
