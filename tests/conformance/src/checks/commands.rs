@@ -19,6 +19,8 @@ pub(super) async fn run(trial: &mut Trial<'_>) {
     trial.note("a ping is answered", verdict);
     let verdict = lives_and_dies(trial).await;
     trial.note("create, start, inspect, stop and remove work", verdict);
+    let verdict = may_start_what_it_makes(trial).await;
+    trial.note("what is to be started once it is made can be", verdict);
     let verdict = may_be_repeated(trial).await;
     trial.note("each may be repeated under another id", verdict);
     let verdict = gone_is_gone(trial).await;
@@ -103,6 +105,25 @@ async fn lives_and_dies(trial: &mut Trial<'_>) -> Verdict {
             name,
         )?;
     }
+    Ok(())
+}
+
+/// An agent may leave the start to a command of its own. Either way the container runs after that, and one that
+/// ended is not started by another create.
+async fn may_start_what_it_makes(trial: &mut Trial<'_>) -> Verdict {
+    let id = Uuid::now_v7();
+    let (first, again) = (trial.create_started(id), trial.create_started(id));
+    let (connection, tally) = trial.talk()?;
+    let made = connection.seen(&first, tally).await?;
+    if made.state() != State::Created {
+        is(&made, State::Running, "a create that starts")?;
+    }
+    let seen = connection.seen(&start(id), tally).await?;
+    is(&seen, State::Running, "a start after it")?;
+    connection.seen(&stop(id), tally).await?;
+    let found = connection.seen(&again, tally).await?;
+    is(&found, State::Exited, "a second create that starts")?;
+    connection.seen(&remove(id), tally).await?;
     Ok(())
 }
 

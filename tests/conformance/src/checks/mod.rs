@@ -143,6 +143,15 @@ impl Trial<'_> {
         self.create_that("exec sleep 600", &[], container, fence)
     }
 
+    /// The same, which is to start it too.
+    pub(crate) fn create_started(&self, container: Uuid) -> Command {
+        let mut command = self.create(container, FENCE);
+        if let Some(Action::CreateContainer(wanted)) = &mut command.action {
+            wanted.start = true;
+        }
+        command
+    }
+
     /// A command that makes a container, which ends with code 3 a second after its start.
     pub(crate) fn create_short(&self, container: Uuid, fence: i64) -> Command {
         let labels = [("sim.exit-after", "1s"), ("sim.exit-code", "3")];
