@@ -14,7 +14,7 @@
 //! could write to the row as it was before; a claim that takes a running process away from another
 //! server is made durable at once, or that server could be believed again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use drover_domain::engine::decides_first;
@@ -94,8 +94,9 @@ impl Store {
         lease: Duration,
     ) -> Result<Vec<Option<Claimed>>, StoreError> {
         let mut taken = self.take_in_mind(claims, server, now, lease).await?;
-        let left = |claim: &&Claim| !taken.contains_key(&claim.process);
-        let left: Vec<Claim> = claims.iter().filter(left).copied().collect();
+        let in_mind: HashSet<ProcessId> = taken.keys().copied().collect();
+        let is_left = |claim: &&Claim| !in_mind.contains(&claim.process);
+        let left: Vec<Claim> = claims.iter().filter(is_left).copied().collect();
         let mut claimed = match left.is_empty() {
             true => Vec::new(),
             false => self.claim(&left, server, now, lease).await?,
@@ -103,9 +104,9 @@ impl Store {
         .into_iter();
         let taken = claims
             .iter()
-            .map(|claim| match taken.remove(&claim.process) {
-                Some(taken) => Some(taken),
-                None => claimed.next().flatten(),
+            .map(|claim| match in_mind.contains(&claim.process) {
+                true => taken.remove(&claim.process),
+                false => claimed.next().flatten(),
             });
         Ok(taken.collect())
     }
