@@ -15,7 +15,8 @@ use serde::Serialize;
 use tikv_jemallocator::Jemalloc;
 use tokio::net::TcpListener;
 
-/// A service allocates from many threads, much and briefly: half the work of the system's allocator.
+/// Services allocate much and briefly, from many threads: up to a quarter of their time was the system's
+/// allocator (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

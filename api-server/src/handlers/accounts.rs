@@ -158,10 +158,9 @@ async fn remove(
 ) -> Result<NoContent, Problem> {
     let of = (ResourceType::Account, id);
     let removal = Removal::begin((&shared, &caller), of, &read).await?;
-    let Removal { target, now, .. } = removal;
-    let removed = shared.store.remove_account(target, now, removal.attached());
-    let is_removed = removed.await?.is_some();
-    removal.end(is_removed).await
+    removal
+        .by(|target, now, attached| shared.store.remove_account(target, now, attached))
+        .await
 }
 
 async fn set_password(

@@ -183,10 +183,9 @@ async fn remove(
 ) -> Result<NoContent, Problem> {
     let of = (ResourceType::ApiKey, id);
     let removal = Removal::begin((&shared, &caller), of, &read).await?;
-    let Removal { target, now, .. } = removal;
-    let removed = shared.store.remove_key(target, now, removal.attached());
-    let is_removed = removed.await?.is_some();
-    removal.end(is_removed).await
+    removal
+        .by(|target, now, attached| shared.store.remove_key(target, now, attached))
+        .await
 }
 
 impl Changeable for ApiKey {}

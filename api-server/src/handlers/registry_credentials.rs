@@ -260,12 +260,10 @@ async fn remove(
 ) -> Result<NoContent, Problem> {
     let of = (ResourceType::RegistryCredential, id);
     let removal = Removal::begin((&shared, &caller), of, &read).await?;
-    let Removal { target, now, .. } = removal;
-    let removed = shared
-        .store
-        .remove_registry_credential(target, now, removal.attached());
-    let is_removed = removed.await?.is_some();
-    removal.end(is_removed).await
+    let store = &shared.store;
+    removal
+        .by(|target, now, attached| store.remove_registry_credential(target, now, attached))
+        .await
 }
 
 impl From<RegistryCredentialError> for Problem {

@@ -57,6 +57,22 @@ impl<'a> Removal<'a> {
         self.caller.attached(now, found, StatusCode::NO_CONTENT)
     }
 
+    /// Has it removed by what tells what it removed, if anything, and gives the answer.
+    ///
+    /// # Errors
+    /// Those of the database, and of [`end`](Self::end).
+    pub(super) async fn by<Removed, Error, Removing>(
+        self,
+        remove: impl FnOnce(Target, Timestamp, Attached) -> Removing,
+    ) -> Result<NoContent, Problem>
+    where
+        Removing: Future<Output = Result<Option<Removed>, Error>>,
+        Problem: From<Error>,
+    {
+        let removed = remove(self.target, self.now, self.attached()).await?;
+        self.end(removed.is_some()).await
+    }
+
     /// The answer, once the database has removed it or has not.
     ///
     /// # Errors

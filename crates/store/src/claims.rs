@@ -28,7 +28,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
-use crate::entities::{process, readable, resource};
+use crate::entities::{if_read, process, readable, resource};
 use crate::resources::rows_of;
 use crate::{Store, StoreError, dialect};
 
@@ -131,10 +131,8 @@ impl Store {
             waiting.map(|process| (process.id, process)).collect();
         let worked_on = waiting.values().map(|process| process.resource.id);
         let rows = rows_of(&self.lookups, worked_on).await?;
-        let read = rows.into_iter().filter_map(|(id, read)| {
-            let unreadable = |error: &StoreError| tracing::error!(%error, "a row cannot be read");
-            Some((id, read.inspect_err(unreadable).ok()?))
-        });
+        let read = rows.into_iter();
+        let read = read.filter_map(|(id, read)| Some((id, if_read(read)?)));
         let mut resources: HashMap<ResourceId, Resource> = read.collect();
         let mut taken = HashMap::with_capacity(waiting.len());
         for claim in claims {

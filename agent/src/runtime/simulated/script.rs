@@ -83,9 +83,7 @@ impl Script {
             log_bytes: read(labels, "sim.log-bytes", |text| text.parse().ok())?.unwrap_or_default(),
         })
     }
-}
 
-impl Script {
     /// Whether it says something of starts, so that each of them is one of its own.
     pub(super) fn is_about_starts(&self) -> bool {
         let is_start = |at: Option<(Action, Option<u32>)>| {

@@ -34,7 +34,11 @@ pub(crate) fn readable<Row, Read>(row: Row) -> Option<Read>
 where
     Read: TryFrom<Row, Error = crate::StoreError>,
 {
-    Read::try_from(row)
-        .inspect_err(|error| tracing::error!(%error, "a row cannot be read"))
+    if_read(Read::try_from(row))
+}
+
+/// What was read of a row. One that cannot be read is told of and left out.
+pub(crate) fn if_read<Read>(read: Result<Read, crate::StoreError>) -> Option<Read> {
+    read.inspect_err(|error| tracing::error!(%error, "a row cannot be read"))
         .ok()
 }

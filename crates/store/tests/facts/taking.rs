@@ -40,11 +40,8 @@ async fn of_two_that_have_a_process_in_mind_the_first_to_write_has_it(world: Wor
     let newer = world.take(queued.id, 6).await.unwrap();
     let (first, _) = next_write(&older, Outcome::done());
     world.commit(first).await;
-    let before = world.rows().await;
     let (second, _) = next_write(&newer, Outcome::done());
-    let written = world.store.commit(second).await.unwrap();
-    assert_eq!(written, Written::NotOurs);
-    assert_eq!(world.rows().await, before);
+    world.refuses(second, Written::NotOurs).await;
 }
 
 async fn who_has_a_process_in_mind_that_another_claims_may_not_write(world: World) {
@@ -52,11 +49,8 @@ async fn who_has_a_process_in_mind_that_another_claims_may_not_write(world: Worl
     let in_mind = world.take(waiting.id, 5).await.unwrap();
     assert_eq!(in_mind.claims, Some(waiting.fence));
     world.claim(waiting.id, 6, NOW).await.unwrap();
-    let before = world.rows().await;
     let (write, _) = next_write(&in_mind, Outcome::done());
-    let written = world.store.commit(write).await.unwrap();
-    assert_eq!(written, Written::NotOurs);
-    assert_eq!(world.rows().await, before);
+    world.refuses(write, Written::NotOurs).await;
 }
 
 async fn a_process_in_mind_that_is_ended_meanwhile_is_not_written(world: World) {
@@ -64,11 +58,8 @@ async fn a_process_in_mind_that_is_ended_meanwhile_is_not_written(world: World) 
     let in_mind = world.take(intent.process.id, 5).await.unwrap();
     let remove = to_change(&intent.resource, Request::Remove);
     world.accept(remove).await;
-    let before = world.rows().await;
     let (write, _) = next_write(&in_mind, Outcome::done());
-    let written = world.store.commit(write).await.unwrap();
-    assert_eq!(written, Written::NotOurs);
-    assert_eq!(world.rows().await, before);
+    world.refuses(write, Written::NotOurs).await;
 }
 
 async fn what_acts_at_first_is_claimed_at_once(world: World) {

@@ -54,19 +54,13 @@ async fn full_write(world: &World, host: ResourceId) -> (Claimed, ProcessWrite) 
     (owned, write)
 }
 
-async fn assert_refused(world: &World, write: ProcessWrite, expected: Written) {
-    let before = world.rows().await;
-    assert_eq!(world.store.commit(write).await.unwrap(), expected);
-    assert_eq!(world.rows().await, before);
-}
-
 async fn a_write_under_an_older_fence_changes_nothing(world: World) {
     let (owned, write) = full_write(&world, fresh::resource_id()).await;
     world.claim(owned.process.id, 6, NOW).await.unwrap();
-    assert_refused(&world, write.clone(), Written::NotOurs).await;
+    world.refuses(write.clone(), Written::NotOurs).await;
     let mut of_the_future = write.clone();
     of_the_future.process.fence = Fence::from_raw(7);
-    assert_refused(&world, of_the_future, Written::NotOurs).await;
+    world.refuses(of_the_future, Written::NotOurs).await;
     let mut current = write;
     current.process.fence = Fence::from_raw(6);
     world.commit(current).await;
@@ -78,11 +72,11 @@ async fn a_write_over_a_moved_version_changes_nothing(world: World) {
     for wrong in [expected - 1, expected + 1] {
         let mut moved = write.clone();
         moved.resource = Some((changed.clone(), wrong));
-        assert_refused(&world, moved, Written::VersionMoved).await;
+        world.refuses(moved, Written::VersionMoved).await;
     }
     let mut elsewhere = write.clone();
     elsewhere.resource = Some((container("never-there"), 0));
-    assert_refused(&world, elsewhere, Written::VersionMoved).await;
+    world.refuses(elsewhere, Written::VersionMoved).await;
     world.commit(write).await;
 }
 
@@ -94,7 +88,7 @@ async fn a_write_that_finds_no_room_changes_nothing(world: World) {
         .set_room(host, capacity(1_000, 99))
         .await
         .unwrap();
-    assert_refused(&world, write.clone(), Written::NoRoom).await;
+    world.refuses(write.clone(), Written::NoRoom).await;
     world
         .store
         .set_room(host, capacity(1_000, 100))
@@ -113,12 +107,12 @@ async fn a_write_of_a_process_that_rests_or_is_over_changes_nothing(world: World
         progress: None,
     };
     world.commit(next_write(&owned, wait).0).await;
-    assert_refused(&world, done, Written::NotOurs).await;
+    world.refuses(done, Written::NotOurs).await;
 
     let owned = world.claimed("ends", 5).await;
     let (write, _) = next_write(&owned, Outcome::done());
     world.finish(owned).await;
-    assert_refused(&world, write, Written::NotOurs).await;
+    world.refuses(write, Written::NotOurs).await;
 }
 
 /// Processes of which each fifth goes wrong in a way of its own.

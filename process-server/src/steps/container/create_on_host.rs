@@ -6,7 +6,6 @@
 
 use drover_domain::ResourceId;
 use drover_domain::engine::{Changes, Failure, Outcome};
-use drover_domain::lifecycle::Request;
 use drover_domain::resource::{ContainerSpec, PullPolicy};
 use drover_proto::v1::SeenContainer;
 use drover_proto::v1::command::Action;
@@ -52,16 +51,11 @@ fn made(
     spec: &ContainerSpec,
     seen: &SeenContainer,
 ) -> Result<Outcome, StepError> {
-    let was_to_start = spec.start && context.process.request == Request::Create;
     let has_begun = matches!(seen.state(), State::Running | State::Exited);
-    let outcome = super::seen(context.resource, seen)?;
-    Ok(match outcome {
-        Outcome::Done(changes) => Outcome::Done(Box::new(Changes {
-            follower_is_done: was_to_start && has_begun,
-            ..*changes
-        })),
-        other => other,
-    })
+    Ok(Outcome::Done(Box::new(Changes {
+        follower_is_done: super::starts_when_made(context, spec) && has_begun,
+        ..super::as_seen(context.resource, seen)?
+    })))
 }
 
 /// Has the container made, by whoever may fetch its image; or says why there is nothing to ask for.

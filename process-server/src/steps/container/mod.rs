@@ -15,10 +15,11 @@ mod volumes;
 
 use drover_domain::Resource;
 use drover_domain::engine::{Changes, Outcome};
+use drover_domain::lifecycle::Request;
 use drover_domain::resource::{ContainerSpec, ContainerStatus, Details};
 use drover_proto::v1::{SeenContainer, seen_container};
 
-use super::StepError;
+use super::{Context, StepError};
 
 /// Spec and status of a container; none if the resource is of another type, which no lifecycle
 /// brings about.
@@ -29,8 +30,19 @@ fn parts(resource: &Resource) -> Option<(&ContainerSpec, &ContainerStatus)> {
     }
 }
 
+/// Whether the command that makes the container is to start it too. What is made in the course of another
+/// process is started by a command of its own.
+fn starts_when_made(context: Context<'_>, spec: &ContainerSpec) -> bool {
+    spec.start && context.process.request == Request::Create
+}
+
 /// The end of a step that leaves the container as the agent saw it.
 fn seen(resource: &Resource, seen: &SeenContainer) -> Result<Outcome, StepError> {
+    Ok(Outcome::Done(Box::new(as_seen(resource, seen)?)))
+}
+
+/// What changes about a container that the agent saw.
+fn as_seen(resource: &Resource, seen: &SeenContainer) -> Result<Changes, StepError> {
     let mut details = resource.details.clone();
     if let Details::Container { status, .. } = &mut details {
         seen.record(status)?;
@@ -39,10 +51,10 @@ fn seen(resource: &Resource, seen: &SeenContainer) -> Result<Outcome, StepError>
             status.exit_code = None;
         }
     }
-    Ok(Outcome::Done(Box::new(Changes {
+    Ok(Changes {
         details: Some(details),
         ..Changes::default()
-    })))
+    })
 }
 
 /// The end of a step that finds the container gone from its host.

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use drover_domain::engine::Failure;
-use drover_domain::lifecycle::Request;
 use drover_domain::resource::{ContainerSpec, Details};
 use drover_domain::{Resource, ResourceType};
 use drover_proto::v1::CreateContainer;
@@ -35,8 +34,7 @@ pub(super) async fn create_command(
             referred.networks.insert(network.name, (network.id, spec));
         }
     }
-    // What is made in the course of another process is started by a command of its own.
-    let start = spec.start && context.process.request == Request::Create;
+    let start = super::starts_when_made(context, spec);
     let command = create_container(context.resource, spec, &referred);
     let command = command.map(|command| CreateContainer { start, ..command });
     Ok(command.map_err(|missing| Failure::new(missing.to_string())))

@@ -74,6 +74,13 @@ impl World {
         assert_eq!(written, Written::Committed);
     }
 
+    /// Has a write refused, which changes nothing then.
+    pub(crate) async fn refuses(&self, write: ProcessWrite, expected: Written) {
+        let before = self.rows().await;
+        assert_eq!(self.store.commit(write).await.unwrap(), expected);
+        assert_eq!(self.rows().await, before);
+    }
+
     /// A process that makes a new container, not claimed yet.
     pub(crate) async fn queued(&self, name: &str) -> Process {
         self.accept(to_create(container(name))).await.process
