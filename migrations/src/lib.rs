@@ -29,6 +29,7 @@ mod m0017_references;
 mod m0018_registry_secrets;
 mod m0019_limits_of_hosts;
 mod m0020_transitions;
+mod m0021_change_order;
 
 /// All steps, in order.
 pub struct Migrator;
@@ -55,6 +56,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_registry_secrets::Migration),
             Box::new(m0019_limits_of_hosts::Migration),
             Box::new(m0020_transitions::Migration),
+            Box::new(m0021_change_order::Migration),
         ]
     }
 }

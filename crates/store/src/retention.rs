@@ -56,33 +56,31 @@ impl Store {
     /// When the database cannot be reached.
     pub async fn forget_changes(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
         let transaction = dialect::begin(&self.writer).await?;
-        let oldest: Vec<(i64, i64, i64)> = change::Entity::find()
+        let backend = transaction.get_database_backend();
+        let oldest: Vec<(i64, i64, i64)> = dialect::changes_after(backend, Position::default())
             .select_only()
             .columns([
                 change::Column::Transaction,
                 change::Column::Position,
                 change::Column::At,
             ])
-            .order_by_asc(change::Column::Transaction)
-            .order_by_asc(change::Column::Position)
             .limit(limit)
             .into_tuple()
             .all(&transaction)
             .await?;
-        let old: Vec<Position> = oldest
+        let last = oldest
             .into_iter()
             .take_while(|(_, _, at)| *at < before.millis())
             .map(|(transaction, position, _)| Position {
                 transaction,
                 position,
             })
-            .collect();
-        let Some(last) = old.last().copied() else {
+            .last();
+        let Some(last) = last else {
             transaction.rollback().await?;
             return Ok(0);
         };
-        let deleted = change::Entity::delete_many()
-            .filter(change::Column::Position.is_in(old.iter().map(|old| old.position)))
+        let deleted = dialect::forget_changes(backend, last)
             .exec(&transaction)
             .await?;
         let known = forgotten(&transaction).await?;

@@ -4,7 +4,7 @@
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, DeleteMany,
     EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
@@ -85,20 +85,46 @@ struct Applied {
 /// first. Reads no more of the log than it answers.
 pub(crate) fn changes_after(backend: DatabaseBackend, after: Position) -> Select<change::Entity> {
     use change::Column;
+    let after = place(backend).gt(bound(backend, after));
+    let after = change::Entity::find().filter(after);
     match backend {
         DatabaseBackend::Postgres => {
-            let place = Expr::tuple([Expr::col(Column::Transaction), Expr::col(Column::Position)]);
-            let after = [after.transaction, after.position].map(Expr::value);
             let oldest_open = Expr::cust("pg_snapshot_xmin(pg_current_snapshot())::text::bigint");
-            change::Entity::find()
-                .filter(place.gt(Expr::tuple(after)))
+            after
                 .filter(Expr::col(Column::Transaction).lt(oldest_open))
                 .order_by_asc(Column::Transaction)
                 .order_by_asc(Column::Position)
         }
-        _ => change::Entity::find()
-            .filter(Column::Position.gt(after.position))
-            .order_by_asc(Column::Position),
+        _ => after.order_by_asc(Column::Position),
+    }
+}
+
+/// The deletion of the change records up to a position, which is among them.
+pub(crate) fn forget_changes(
+    backend: DatabaseBackend,
+    last: Position,
+) -> DeleteMany<change::Entity> {
+    change::Entity::delete_many().filter(place(backend).lte(bound(backend, last)))
+}
+
+/// What the change log is kept in the order of.
+fn place(backend: DatabaseBackend) -> Expr {
+    use change::Column;
+    match backend {
+        DatabaseBackend::Postgres => {
+            Expr::tuple([Expr::col(Column::Transaction), Expr::col(Column::Position)])
+        }
+        _ => Expr::col(Column::Position),
+    }
+}
+
+/// A position, to compare a place with.
+fn bound(backend: DatabaseBackend, position: Position) -> Expr {
+    match backend {
+        DatabaseBackend::Postgres => {
+            Expr::tuple([position.transaction, position.position].map(Expr::value))
+        }
+        _ => Expr::value(position.position),
     }
 }
 
