@@ -144,6 +144,28 @@ impl System {
         .await
     }
 
+    /// Waits until PostgreSQL has cleared away what was done until now, so that it is not counted as the cost
+    /// of what comes next: until nothing was cleared away for longer than it waits between two looks.
+    pub(crate) async fn until_the_database_rests(&self) -> Result<()> {
+        const CLEARING: &str = "SELECT count(*) FROM pg_stat_activity
+            WHERE backend_type = 'autovacuum worker'";
+        const LOOKS_IN_A_ROW: usize = 15;
+        const LOOKS: usize = 300;
+        let Wiring::Cluster(cluster) = &self.wiring else {
+            return Ok(());
+        };
+        let mut idle = 0;
+        for _ in 0..LOOKS {
+            let workers: u32 = cluster.postgres.query(CLEARING).await?.parse()?;
+            idle = if workers == 0 { idle + 1 } else { 0 };
+            if idle == LOOKS_IN_A_ROW {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        anyhow::bail!("PostgreSQL was not done with clearing away after {LOOKS} s")
+    }
+
     /// A connection for requests that are to cost little.
     pub(crate) async fn connect(&self) -> Result<Connection> {
         let server = self.api().servers().first().context("an API server")?;

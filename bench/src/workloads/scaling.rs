@@ -2,7 +2,7 @@
 //! with what is there.
 //!
 //! Each number of process servers is an installation of its own; the numbers of containers are steps of one,
-//! which is filled up to each by the API. On one machine more servers share the same processors: what can be
+//! which is filled up to each by the API and left alone until PostgreSQL has cleared away what that left. On one machine more servers share the same processors: what can be
 //! seen there is that they do not stand in each other's way.
 
 use anyhow::Result;
@@ -62,6 +62,7 @@ pub(crate) async fn run(size: &Size) -> Result<Outcome> {
         let lacking = there.saturating_sub(observer.seen().running.len());
         if lacking > 0 {
             fill(&system, &observer, lacking, CONNECTIONS).await?;
+            system.until_the_database_rests().await?;
         }
         let burst = measure(&system, &observer, size.containers, CONNECTIONS).await?;
         outcome.row(format!("{there} there already"), &cells(&burst));

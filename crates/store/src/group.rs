@@ -8,7 +8,8 @@
 //!
 //! There is no timer: an idle store commits a lone item at once, a busy one commits as many as came
 //! in during the last transaction, up to [`LARGEST`], and whatever the tasks that are ready to run add
-//! to it when they have had their turn. Items about one subject are committed one after
+//! to it when they have had their turn. While a transaction is under way, a second is begun only for
+//! [`WORTH_ANOTHER`] items: fewer wait for more, for the first to end, or for [`PATIENCE`]. Items about one subject are committed one after
 //! the other, since the later may build on the earlier. When a transaction is refused for a reason
 //! that is not the database's absence, its items are tried one by one, so that an item which
 //! cannot be committed spoils nothing for its neighbours.
@@ -22,13 +23,18 @@ use std::time::{Duration, Instant};
 
 use drover_metrics::table::{STORE_BATCH, STORE_BATCHES_REFUSED, STORE_FLUSH_SECONDS};
 use drover_metrics::{CounterHandle, HistogramHandle};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::StoreError;
 
 /// The most items of one transaction. A batch of 100 rows costs about what three single writes
 /// cost; beyond some hundreds the gain is small and the wait grows.
 const LARGEST: usize = 200;
+/// The items for which a transaction is begun beside one that is under way. A transaction costs as much
+/// as some tens of rows in one: beneath that, another would only take the processors from the first.
+const WORTH_ANOTHER: usize = 24;
+/// How long fewer wait, since the transaction that is under way may itself wait for a lock.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// A flush that takes longer is given up. PostgreSQL gives up on its locks earlier by itself.
 const LONGEST_FLUSH: Duration = Duration::from_secs(20);
 /// Items that can wait before those who submit have to.
@@ -90,8 +96,15 @@ where
         let (queue, gathered) = mpsc::channel(QUEUE);
         let gathered = Arc::new(Mutex::new(gathered));
         let gauges = Gauges::of(name);
+        let traffic = Traffic::default();
         for _ in 0..lanes {
-            let lane = run_lane(gathered.clone(), subject, flush.clone(), gauges.clone());
+            let lane = run_lane(
+                gathered.clone(),
+                traffic.clone(),
+                subject,
+                flush.clone(),
+                gauges.clone(),
+            );
             tokio::spawn(lane);
         }
         Self { queue }
@@ -108,8 +121,43 @@ where
     }
 }
 
+/// How many batches are under way in the lanes of a group.
+#[derive(Clone, Default)]
+struct Traffic {
+    under_way: Arc<watch::Sender<usize>>,
+}
+
+impl Traffic {
+    /// A batch is under way until what is given is dropped.
+    fn begin(&self) -> UnderWay {
+        self.under_way.send_modify(|batches| *batches += 1);
+        UnderWay(self.clone())
+    }
+
+    /// Waits until none is.
+    async fn rests(&self) {
+        // The sender is there as long as we are, so this ends with that only.
+        drop(
+            self.under_way
+                .subscribe()
+                .wait_for(|batches| *batches == 0)
+                .await,
+        );
+    }
+}
+
+/// A batch that is under way.
+struct UnderWay(Traffic);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.send_modify(|batches| *batches -= 1);
+    }
+}
+
 async fn run_lane<T, R, S, F, Flushed>(
     gathered: Gathered<T, R>,
+    traffic: Traffic,
     subject: fn(&T) -> S,
     flush: F,
     gauges: Gauges,
@@ -120,7 +168,12 @@ async fn run_lane<T, R, S, F, Flushed>(
     Flushed: Future<Output = Result<Vec<R>, StoreError>>,
 {
     loop {
-        let mut batch = gather(&mut *gathered.lock().await).await;
+        let (mut batch, _under_way) = {
+            let mut queue = gathered.lock().await;
+            let batch = gather(&mut queue, &traffic).await;
+            // Before another lane may look.
+            (batch, traffic.begin())
+        };
         if batch.is_empty() {
             return;
         }
@@ -132,9 +185,9 @@ async fn run_lane<T, R, S, F, Flushed>(
     }
 }
 
-/// Waits for the first items, while the other lanes have nothing to do either. None will come if there
-/// are none.
-async fn gather<I>(queue: &mut mpsc::Receiver<I>) -> Vec<I> {
+/// Waits for items that are worth a transaction, while the other lanes that are free wait for their turn
+/// to do so. None will come if there are none.
+async fn gather<I>(queue: &mut mpsc::Receiver<I>, traffic: &Traffic) -> Vec<I> {
     let mut batch = Vec::new();
     queue.recv_many(&mut batch, LARGEST).await;
     // On an idle server nobody else is ready, and this costs nothing.
@@ -143,6 +196,17 @@ async fn gather<I>(queue: &mut mpsc::Receiver<I>) -> Vec<I> {
         && let Ok(item) = queue.try_recv()
     {
         batch.push(item);
+    }
+    let impatient = tokio::time::sleep(PATIENCE);
+    tokio::pin!(impatient);
+    while !batch.is_empty() && batch.len() < WORTH_ANOTHER {
+        let room = LARGEST - batch.len();
+        tokio::select! {
+            biased;
+            () = traffic.rests() => break,
+            () = &mut impatient => break,
+            more = queue.recv_many(&mut batch, room) => if more == 0 { break },
+        }
     }
     batch
 }
@@ -238,6 +302,41 @@ mod tests {
             assert_eq!(answer.unwrap(), item * 2);
         }
         assert!(flushes.load(Ordering::Relaxed) < 50);
+    }
+
+    #[tokio::test]
+    async fn few_wait_for_the_end_of_what_is_under_way_and_many_do_not() {
+        let (queue, mut gathered) = mpsc::channel(QUEUE);
+        let put = |items: usize| (0..items).for_each(|item| queue.try_send(item).unwrap());
+        let traffic = Traffic::default();
+
+        put(1);
+        assert_eq!(gather(&mut gathered, &traffic).await.len(), 1);
+
+        let under_way = traffic.begin();
+        put(2);
+        let mut few = Box::pin(gather(&mut gathered, &traffic));
+        // What has come is taken in, then others have their turn, then it waits.
+        assert!(futures::poll!(&mut few).is_pending());
+        assert!(futures::poll!(&mut few).is_pending());
+        put(WORTH_ANOTHER - 2);
+        assert_eq!(few.await.len(), WORTH_ANOTHER);
+
+        put(2);
+        let mut few = Box::pin(gather(&mut gathered, &traffic));
+        assert!(futures::poll!(&mut few).is_pending());
+        assert!(futures::poll!(&mut few).is_pending());
+        drop(under_way);
+        assert_eq!(few.await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_for_long_holds_nobody_up() {
+        let (queue, mut gathered) = mpsc::channel(QUEUE);
+        let traffic = Traffic::default();
+        let _under_way = traffic.begin();
+        queue.try_send(1).unwrap();
+        assert_eq!(gather(&mut gathered, &traffic).await, [1]);
     }
 
     #[tokio::test]

@@ -116,7 +116,7 @@ impl Store {
         read.collect()
     }
 
-    /// One resource, if it exists and is of the type.
+    /// One resource, if it exists and is of the type, as of [`Store::shared_resource`].
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -125,11 +125,8 @@ impl Store {
         resource_type: ResourceType,
         id: ResourceId,
     ) -> Result<Option<Resource>, StoreError> {
-        let row = resource::Entity::find_by_id(id.uuid())
-            .filter(resource::Column::ResourceType.eq(resource_type.as_str()))
-            .one(&self.lookups)
-            .await?;
-        row.map(Resource::try_from).transpose()
+        let read = self.shared_resource(resource_type, id).await?;
+        Ok(read.map(Arc::unwrap_or_clone))
     }
 
     /// The resources that pass a filter.

@@ -52,9 +52,9 @@ impl Etcd {
             .arguments(["--heartbeat-interval", "10", "--election-timeout", "100"])
             .arguments([
                 "--auto-compaction-mode",
-                "revision",
+                "periodic",
                 "--auto-compaction-retention",
-                "1000",
+                "1m",
             ])
             .arguments(["--logger", "zap", "--log-level", "warn"])
             .start(folder.path())?;

@@ -6,8 +6,9 @@
 //!                                          '---- supersede, once all have landed
 //! ```
 //!
-//! There is no timer: a flight leaves as soon as there is something to carry and a place free, and
-//! carries what has gathered until then.
+//! There is no timer: a flight leaves as soon as there is something to carry and none is under way, and
+//! carries what has gathered until then. Beside one that is under way another leaves for
+//! [`WORTH_ANOTHER`] locks; fewer wait for more, or for a landing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,9 @@ const FLIGHTS: usize = 3;
 
 /// Locks that one flight carries. etcd takes 128 operations; half of that is faster.
 const ROOM: usize = 60;
+
+/// The locks for which a flight leaves beside others. A transaction costs etcd about as much as these.
+const WORTH_ANOTHER: usize = 20;
 
 /// The longest pause between attempts to supersede what was sent.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -133,7 +137,9 @@ impl Flusher {
             }
             return;
         }
-        while self.flights.len() < FLIGHTS {
+        while self.flights.is_empty()
+            || (self.flights.len() < FLIGHTS && self.queue.size() >= WORTH_ANOTHER)
+        {
             let load = self.queue.load(ROOM);
             if load.is_empty() {
                 return;

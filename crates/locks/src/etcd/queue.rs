@@ -90,6 +90,11 @@ impl Queue {
         self.releases.push_back(release);
     }
 
+    /// How much waits, what is busy included.
+    pub(super) fn size(&self) -> usize {
+        self.takes.len() + self.releases.len()
+    }
+
     /// Loads a flight with what came first, releases before takes, at most `room` in all.
     pub(super) fn load(&mut self, room: usize) -> Load {
         let mut load = Load::default();
