@@ -101,7 +101,11 @@ impl Store {
         hosts: impl IntoIterator<Item = ResourceId>,
     ) -> Result<HashMap<ResourceId, (Capacity, Capacity, u32)>, StoreError> {
         let rows = host_room::Entity::find()
-            .filter(host_room::Column::HostId.is_in(hosts.into_iter().map(ResourceId::uuid)))
+            .filter(dialect::is_one_of(
+                self.reader.get_database_backend(),
+                host_room::Column::HostId,
+                hosts.into_iter().map(ResourceId::uuid),
+            ))
             .all(&self.reader)
             .await?;
         let rooms = rows.into_iter().map(|room| {

@@ -31,7 +31,8 @@ impl Store {
         if ids.is_empty() {
             return Ok(0);
         }
-        let old = E::delete_many().filter(id.is_in(ids));
+        let backend = self.writer.get_database_backend();
+        let old = E::delete_many().filter(dialect::is_one_of(backend, id, ids));
         Ok(old.exec(&self.writer).await?.rows_affected)
     }
 

@@ -16,8 +16,8 @@ use drover_domain::{Fence, Phase, ProcessId, ResourceId, State};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use crate::changes::Passing;
@@ -172,9 +172,11 @@ async fn rewrite(together: &mut Together<'_>, writes: &[&ProcessWrite]) -> Resul
         .rewrite::<resource::Entity>(kept, resource::MOVING)
         .await?;
     if !purged.is_empty() {
+        let transaction = together.transaction();
+        let backend = transaction.get_database_backend();
         resource::Entity::delete_many()
-            .filter(resource::Column::Id.is_in(purged))
-            .exec(together.transaction())
+            .filter(dialect::is_one_of(backend, resource::Column::Id, purged))
+            .exec(transaction)
             .await?;
     }
     let processes: Result<Vec<_>, _> = writes

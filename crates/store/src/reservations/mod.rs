@@ -18,8 +18,8 @@ use drover_domain::write::{ProcessWrite, ReservationChange};
 use drover_domain::{Resource, ResourceId};
 use sea_orm::entity::prelude::Uuid;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect,
+    ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use crate::dialect::Together;
@@ -238,12 +238,17 @@ impl Rooms {
     pub(crate) async fn save(self, together: &mut Together<'_>) -> Result<(), StoreError> {
         let transaction = together.transaction();
         if !self.released.is_empty() {
+            let backend = transaction.get_database_backend();
+            let released = || self.released.iter().copied();
+            let of_ports = dialect::is_one_of(backend, host_port::Column::ContainerId, released());
             host_port::Entity::delete_many()
-                .filter(host_port::Column::ContainerId.is_in(self.released.iter().copied()))
+                .filter(of_ports)
                 .exec(transaction)
                 .await?;
+            let of_rooms =
+                dialect::is_one_of(backend, reservation::Column::ContainerId, released());
             reservation::Entity::delete_many()
-                .filter(reservation::Column::ContainerId.is_in(self.released.iter().copied()))
+                .filter(of_rooms)
                 .exec(transaction)
                 .await?;
         }
