@@ -5,7 +5,8 @@
 //! and etcd, each an operating-system process of its own. The other wiring is `droverd standalone`
 //! on SQLite. In both, all hosts are one `droverd simulate`.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use drover_scenarios::counters::{self, Counters};
@@ -149,21 +150,21 @@ impl System {
     pub(crate) async fn until_the_database_rests(&self) -> Result<()> {
         const CLEARING: &str = "SELECT count(*) FROM pg_stat_activity
             WHERE backend_type = 'autovacuum worker'";
-        const LOOKS_IN_A_ROW: usize = 15;
-        const LOOKS: usize = 300;
+        const AT_REST: Duration = Duration::from_secs(15);
+        const WITHIN: Duration = Duration::from_secs(300);
         let Wiring::Cluster(cluster) = &self.wiring else {
             return Ok(());
         };
-        let mut idle = 0;
-        for _ in 0..LOOKS {
+        let since = Cell::new(Instant::now());
+        until("PostgreSQL is done with clearing away", WITHIN, || async {
             let workers: u32 = cluster.postgres.query(CLEARING).await?.parse()?;
-            idle = if workers == 0 { idle + 1 } else { 0 };
-            if idle == LOOKS_IN_A_ROW {
-                return Ok(());
+            if workers > 0 {
+                since.set(Instant::now());
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        anyhow::bail!("PostgreSQL was not done with clearing away after {LOOKS} s")
+            ensure!(since.get().elapsed() >= AT_REST, "{workers} at work");
+            Ok(())
+        })
+        .await
     }
 
     /// A connection for requests that are to cost little.

@@ -2,8 +2,9 @@
 //! with what is there.
 //!
 //! Each number of process servers is an installation of its own; the numbers of containers are steps of one,
-//! which is filled up to each by the API and left alone until PostgreSQL has cleared away what that left. On one machine more servers share the same processors: what can be
-//! seen there is that they do not stand in each other's way.
+//! which is filled up to each by the API and left alone until PostgreSQL has cleared away what that left. On
+//! one machine more servers share the same processors: what can be seen there is that they do not stand in
+//! each other's way.
 
 use anyhow::Result;
 use serde_json::json;

@@ -6,13 +6,13 @@
 //!   submit --+              lane: the same, while the first waits for its commit
 //! ```
 //!
-//! There is no timer: an idle store commits a lone item at once, a busy one commits as many as came
+//! An idle store commits a lone item at once, a busy one commits as many as came
 //! in during the last transaction, up to [`LARGEST`], and whatever the tasks that are ready to run add
 //! to it when they have had their turn. While a transaction is under way, a second is begun only for
-//! [`WORTH_ANOTHER`] items: fewer wait for more, for the first to end, or for [`PATIENCE`]. Items about one subject are committed one after
-//! the other, since the later may build on the earlier. When a transaction is refused for a reason
-//! that is not the database's absence, its items are tried one by one, so that an item which
-//! cannot be committed spoils nothing for its neighbours.
+//! [`WORTH_ANOTHER`] items: fewer wait for more, for the first to end, or for [`PATIENCE`]. Items about
+//! one subject are committed one after the other, since the later may build on the earlier. When a
+//! transaction is refused for a reason that is not the database's absence, its items are tried one by
+//! one, so that an item which cannot be committed spoils nothing for its neighbours.
 
 use std::collections::HashSet;
 use std::future::Future;

@@ -99,21 +99,11 @@ impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn forget_audit(&self, before: Timestamp, limit: u64) -> Result<u64, StoreError> {
-        let ids: Vec<Uuid> = audit::Entity::find()
-            .select_only()
-            .column(audit::Column::Id)
+        let old = audit::Entity::find()
             .filter(audit::Column::Id.lt(first_audit_id(before)))
             .order_by_asc(audit::Column::Id)
-            .limit(limit)
-            .into_tuple()
-            .all(&self.reader)
-            .await?;
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let old = dialect::is_one_of(self.writer.get_database_backend(), audit::Column::Id, ids);
-        let deleted = audit::Entity::delete_many().filter(old);
-        Ok(deleted.exec(&self.writer).await?.rows_affected)
+            .limit(limit);
+        self.forget(old, audit::Column::Id).await
     }
 
     /// Deletes answers that were kept before a moment, oldest first, at most `limit`, and tells how
