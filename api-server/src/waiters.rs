@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use drover_bus::{EventBus, Subscribe};
+use drover_bus::{EventBus, Subscribe, ended_in};
 use drover_domain::{Process, ProcessId};
 use drover_store::{Store, StoreError};
 use tokio::sync::Notify;
@@ -38,10 +38,7 @@ impl Waiters {
                         () = shutdown.cancelled() => return,
                     };
                     let Some(envelope) = envelope else { break };
-                    let id = std::str::from_utf8(&envelope.payload).ok();
-                    if let Some(Ok(process)) = id.map(str::parse) {
-                        self.tell(process);
-                    }
+                    ended_in(&envelope).for_each(|process| self.tell(process));
                 }
             }
             let pause = LOOK.mul_f64(0.5 + rand::random::<f64>());

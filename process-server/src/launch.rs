@@ -32,6 +32,7 @@ pub fn options(settings: &Settings) -> Result<Options, ConfigurationError> {
         retention: Retention {
             processes: Duration::from_secs(settings.process_retention_seconds),
             changes: Duration::from_secs(settings.change_retention_seconds),
+            audit: Duration::from_secs(settings.audit_retention_seconds),
         },
         policies: settings.policies()?,
         ..Options::default()

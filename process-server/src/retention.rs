@@ -12,12 +12,13 @@ use drover_store::clock::Clock;
 use drover_store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-/// Rows of one deletion.
-const BATCH: u64 = 500;
+/// Rows of one deletion. With a [`BREATH`] between two, some ten thousand a second are forgotten, which is more
+/// than a server brings about.
+const BATCH: u64 = 1_000;
 /// The pause between looking whether there is something to forget.
 const PAUSE: Duration = Duration::from_secs(30);
 /// The pause between two deletions while there is more, so that others get their turn.
-const BREATH: Duration = Duration::from_millis(50);
+const BREATH: Duration = Duration::from_millis(25);
 
 /// How long history is kept.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub struct Retention {
     pub processes: Duration,
     /// Change records.
     pub changes: Duration,
+    /// The audit log, and the history of logins if that is longer than [`LOGINS`].
+    pub audit: Duration,
 }
 
 impl Default for Retention {
@@ -33,9 +36,13 @@ impl Default for Retention {
         Self {
             processes: Duration::from_secs(7 * 24 * 60 * 60),
             changes: Duration::from_secs(24 * 60 * 60),
+            audit: Duration::from_secs(90 * 24 * 60 * 60),
         }
     }
 }
+
+/// How long logins are kept at least: those that failed are counted against the next.
+const LOGINS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long answers are kept for whoever repeats a request.
 const ANSWERS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -47,7 +54,6 @@ const AGENT_SERVERS: Duration = Duration::from_secs(24 * 60 * 60);
 struct Ages {
     processes: Duration,
     changes: Duration,
-    /// Audit rows, and logins.
     audit: Duration,
 }
 
@@ -61,7 +67,7 @@ impl Ages {
         Self {
             processes: days(settings.process_retention_days).unwrap_or(retention.processes),
             changes: hours(settings.change_retention_hours).unwrap_or(retention.changes),
-            audit: days(settings.audit_retention_days).unwrap_or(Duration::MAX),
+            audit: days(settings.audit_retention_days).unwrap_or(retention.audit),
         }
     }
 }
@@ -74,7 +80,12 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) {
     // A short retention wants a short pause, or twice as much is kept as was asked for.
-    let shortest = retention.processes.min(retention.changes);
+    let Retention {
+        processes,
+        changes,
+        audit,
+    } = retention;
+    let shortest = processes.min(changes).min(audit);
     let usual = PAUSE.min(shortest / 4).max(Duration::from_secs(1));
     loop {
         let pause = match forget(&store, clock.now(), retention).await {
@@ -106,7 +117,9 @@ async fn forget(store: &Store, now: Timestamp, retention: Retention) -> Result<u
             .forget_changes(now.before(ages.changes), BATCH)
             .await?,
         store.forget_audit(now.before(ages.audit), BATCH).await?,
-        store.forget_logins(now.before(ages.audit), BATCH).await?,
+        store
+            .forget_logins(now.before(ages.audit.max(LOGINS)), BATCH)
+            .await?,
         store.forget_answers(now.before(ANSWERS), BATCH).await?,
         store.forget_sessions(now, BATCH).await?,
         store.forget_tickets(now, BATCH).await?,

@@ -3,8 +3,8 @@
 /// A process is ready to be claimed. The resource is the one that it works on; the payload is the
 /// process's id as text.
 pub const PROCESS_READY: &str = "process.ready";
-/// A process is finished. The payload is its id as text.
-pub const PROCESS_ENDED: &str = "process.ended";
+/// Processes are finished. The payload is their ids as text, one a line.
+pub const PROCESSES_ENDED: &str = "processes.ended";
 /// The change log has grown. No payload.
 pub const CHANGED: &str = "changed";
 /// A [`Command`](crate::v1::Command) to an agent; answered by [`Reply`](crate::v1::Reply)s.

@@ -26,10 +26,12 @@ const CONNECTIONS: usize = 64;
 /// The rate of creates is W1's divided by this.
 const SHARE: f64 = 4.0;
 const MINUTE: Duration = Duration::from_secs(60);
-const FLAGS: [&str; 4] = [
+const FLAGS: [&str; 6] = [
     "--process-retention-seconds",
     "5",
     "--change-retention-seconds",
+    "5",
+    "--audit-retention-seconds",
     "5",
 ];
 const LARGEST: &str = "SELECT json_agg(t) FROM (SELECT relname AS name,

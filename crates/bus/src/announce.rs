@@ -13,23 +13,81 @@ use uuid::Uuid;
 
 use crate::{EventBus, Subject};
 
-/// That the change log has grown is told at once, and then once in this time at most: who reads it reads
-/// all that there is.
-const CHANGED_EVERY: Duration = Duration::from_millis(2);
+/// What many may have to tell at the same time is told at once, and then once in this time at most.
+const TOLD_EVERY: Duration = Duration::from_millis(2);
+
+/// The most processes that one message names.
+const NAMED: usize = 1_000;
 
 /// Tells others what has been committed.
 #[derive(Clone)]
 pub struct Announcer {
     bus: Arc<dyn EventBus>,
-    changes: Arc<Mutex<Changes>>,
+    news: Arc<Mutex<News>>,
 }
 
-/// When it was told that the change log has grown.
+/// What is told of many at a time.
+#[derive(Clone, Copy)]
+enum Topic {
+    /// That the change log has grown: who reads it reads all that there is.
+    Changed,
+    /// Which processes have ended.
+    Ended,
+}
+
+/// What is to be told, and when it was told last.
 #[derive(Default)]
-struct Changes {
+struct News {
+    changed: Telling,
+    ended: Telling,
+    /// Processes that have ended, and are not told of yet.
+    ended_processes: Vec<ProcessId>,
+}
+
+impl News {
+    fn telling(&mut self, topic: Topic) -> &mut Telling {
+        match topic {
+            Topic::Changed => &mut self.changed,
+            Topic::Ended => &mut self.ended,
+        }
+    }
+}
+
+/// When something was told, and whether somebody waits to tell it again.
+#[derive(Default)]
+struct Telling {
     told: Option<Instant>,
-    /// Whether it will be told again by somebody who waits for the moment.
     is_to_be_told: bool,
+}
+
+/// When whoever has something to tell does so.
+#[derive(Clone, Copy)]
+enum Turn {
+    Now,
+    At(Instant),
+    /// Somebody waits who tells it as well.
+    Never,
+}
+
+impl Telling {
+    fn turn(&mut self, now: Instant) -> Turn {
+        if self.is_to_be_told {
+            return Turn::Never;
+        }
+        let due = self.told.map(|told| told + TOLD_EVERY);
+        if let Some(due) = due.filter(|due| *due > now) {
+            self.is_to_be_told = true;
+            return Turn::At(due);
+        }
+        self.told = Some(now);
+        Turn::Now
+    }
+
+    /// Whoever has waited tells it.
+    fn tells(&mut self) {
+        self.told = Some(Instant::now());
+        self.is_to_be_told = false;
+    }
 }
 
 impl Announcer {
@@ -37,7 +95,7 @@ impl Announcer {
     pub fn new(bus: Arc<dyn EventBus>) -> Self {
         Self {
             bus,
-            changes: Arc::default(),
+            news: Arc::default(),
         }
     }
 
@@ -55,54 +113,52 @@ impl Announcer {
 
     /// A process is finished.
     pub async fn ended(&self, process: ProcessId) {
-        let envelope = Envelope {
-            payload: process.to_string().into_bytes(),
-            ..named(name::PROCESS_ENDED)
-        };
-        self.publish(Subject::process_ended(process), envelope)
-            .await;
+        self.news().ended_processes.push(process);
+        self.tell_in_turn(Topic::Ended).await;
     }
 
     /// The change log has grown.
     pub async fn changed(&self) {
-        let now = Instant::now();
-        let too_early = {
-            let mut changes = self.changes();
-            if changes.is_to_be_told {
-                return;
+        self.tell_in_turn(Topic::Changed).await;
+    }
+
+    async fn tell_in_turn(&self, topic: Topic) {
+        let turn = self.news().telling(topic).turn(Instant::now());
+        match turn {
+            Turn::Now => self.tell(topic).await,
+            Turn::At(due) => {
+                let announcer = self.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep_until(due).await;
+                    announcer.news().telling(topic).tells();
+                    announcer.tell(topic).await;
+                });
             }
-            let due = changes.told.map(|told| told + CHANGED_EVERY);
-            let too_early = due.filter(|due| *due > now);
-            match too_early {
-                None => changes.told = Some(now),
-                Some(_) => changes.is_to_be_told = true,
-            }
-            too_early
-        };
-        match too_early {
-            None => self.tell_changed().await,
-            Some(due) => self.tell_changed_at(due),
+            Turn::Never => {}
         }
     }
 
-    fn tell_changed_at(&self, due: Instant) {
-        let announcer = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep_until(due).await;
-            *announcer.changes() = Changes {
-                told: Some(Instant::now()),
-                is_to_be_told: false,
+    async fn tell(&self, topic: Topic) {
+        match topic {
+            Topic::Changed => self.publish(Subject::changed(), named(name::CHANGED)).await,
+            Topic::Ended => self.tell_ended().await,
+        }
+    }
+
+    async fn tell_ended(&self) {
+        let ended = std::mem::take(&mut self.news().ended_processes);
+        for some in ended.chunks(NAMED) {
+            let names: Vec<String> = some.iter().map(ToString::to_string).collect();
+            let envelope = Envelope {
+                payload: names.join("\n").into_bytes(),
+                ..named(name::PROCESSES_ENDED)
             };
-            announcer.tell_changed().await;
-        });
+            self.publish(Subject::processes_ended(), envelope).await;
+        }
     }
 
-    async fn tell_changed(&self) {
-        self.publish(Subject::changed(), named(name::CHANGED)).await;
-    }
-
-    fn changes(&self) -> MutexGuard<'_, Changes> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn publish(&self, subject: Subject, envelope: Envelope) {
@@ -110,6 +166,12 @@ impl Announcer {
             tracing::debug!(%error, %subject, "announcement dropped");
         }
     }
+}
+
+/// The processes whose end an envelope tells of; what is no process is left out.
+pub fn ended_in(envelope: &Envelope) -> impl Iterator<Item = ProcessId> + '_ {
+    let names = std::str::from_utf8(&envelope.payload).unwrap_or_default();
+    names.lines().filter_map(|name| name.parse().ok())
 }
 
 fn named(name: &str) -> Envelope {
@@ -139,13 +201,37 @@ mod tests {
         }
         let burst = began.elapsed();
         let mut told = 0;
-        while tokio::time::timeout(CHANGED_EVERY * 50, heard.next())
+        while tokio::time::timeout(TOLD_EVERY * 50, heard.next())
             .await
             .is_ok()
         {
             told += 1;
         }
-        let most = burst.as_micros() / CHANGED_EVERY.as_micros() + 1;
+        let most = burst.as_micros() / TOLD_EVERY.as_micros() + 1;
         assert!((1..=most).contains(&told), "{told} times in {burst:?}");
+    }
+
+    #[tokio::test]
+    async fn each_end_of_a_burst_is_told_once_and_in_few_messages() {
+        let bus = Arc::new(MemoryBus::new());
+        let mut heard = bus.subscribe(Subscribe::processes_ended()).await.unwrap();
+        let announcer = Announcer::new(bus);
+        let ids: Vec<_> = (0..500)
+            .map(|number| ProcessId::new(Uuid::from_u128(number)))
+            .collect();
+        let began = Instant::now();
+        for id in &ids {
+            announcer.ended(*id).await;
+        }
+        let most = began.elapsed().as_micros() / TOLD_EVERY.as_micros() + 2;
+        let (mut told, mut messages) = (Vec::new(), 0);
+        while told.len() < ids.len() {
+            let heard = tokio::time::timeout(Duration::from_secs(10), heard.next());
+            let envelope = heard.await.expect("all are told soon").unwrap();
+            told.extend(ended_in(&envelope));
+            messages += 1;
+        }
+        assert_eq!(told, ids);
+        assert!(messages <= most, "{messages} messages");
     }
 }

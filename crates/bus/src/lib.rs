@@ -30,7 +30,7 @@ use drover_proto::v1::Envelope;
 use prost::Message;
 use tokio::sync::mpsc;
 
-pub use announce::Announcer;
+pub use announce::{Announcer, ended_in};
 pub use memory::MemoryBus;
 pub use nats::NatsBus;
 pub use nats_options::NatsOptions;

@@ -31,9 +31,9 @@ impl Subject {
         Self(format!("drover.v1.process.{id}"))
     }
 
-    /// A process has ended.
-    pub fn process_ended(id: ProcessId) -> Self {
-        Self(format!("drover.v1.ended.{id}"))
+    /// Processes have ended.
+    pub fn processes_ended() -> Self {
+        Self("drover.v1.ended".to_owned())
     }
 
     /// The change log has grown.
@@ -89,10 +89,10 @@ impl Subscribe {
         }
     }
 
-    /// Processes that have ended; each goes to everyone.
+    /// Processes that have ended; to everyone.
     pub fn processes_ended() -> Self {
         Self {
-            pattern: "drover.v1.ended.*".to_owned(),
+            pattern: Subject::processes_ended().0,
             group: None,
         }
     }
@@ -168,7 +168,7 @@ mod tests {
         let host = ResourceId::new(uuid::Uuid::from_u128(1));
         let subjects = [
             Subject::process_ready(id),
-            Subject::process_ended(id),
+            Subject::processes_ended(),
             Subject::changed(),
             Subject::host_command(host),
             Subject::host_report(host),
@@ -185,7 +185,7 @@ mod tests {
         let id = ProcessId::new(uuid::Uuid::from_u128(1));
         let host = ResourceId::new(uuid::Uuid::from_u128(1));
         assert!(Subscribe::processes_ready().covers(&Subject::process_ready(id)));
-        assert!(!Subscribe::processes_ready().covers(&Subject::process_ended(id)));
+        assert!(!Subscribe::processes_ready().covers(&Subject::processes_ended()));
         assert!(!Subscribe::host_reports().covers(&Subject::host_command(host)));
         assert!(Subscribe::host_commands(host).covers(&Subject::host_command(host)));
     }

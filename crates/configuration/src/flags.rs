@@ -149,6 +149,10 @@ pub struct History {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_retention_seconds: Option<u64>,
+    /// How long the audit log is kept, in seconds
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_retention_seconds: Option<u64>,
 }
 
 /// What runs the containers of a host.

@@ -49,6 +49,8 @@ pub struct Settings {
     pub process_retention_seconds: u64,
     /// How long change records are kept, in seconds.
     pub change_retention_seconds: u64,
+    /// How long the audit log is kept, in seconds.
+    pub audit_retention_seconds: u64,
     /// How long and how hard processes try, where it is not as their lifecycles say; by the name of
     /// the process, as `container.start`.
     pub policies: BTreeMap<String, ProcessPolicy>,
@@ -109,6 +111,7 @@ impl Default for Settings {
             lease_seconds: 10,
             process_retention_seconds: 7 * 24 * 60 * 60,
             change_retention_seconds: 24 * 60 * 60,
+            audit_retention_seconds: 90 * 24 * 60 * 60,
             policies: BTreeMap::new(),
             runtime: Runtime::Docker,
             docker_host: "unix:///var/run/docker.sock".to_owned(),

@@ -71,7 +71,7 @@ settings! {
     session_hours, "sessionHours", "hours": Some(12), 1..=720,
         "How long a person stays logged in.";
     /// How long audit rows are kept, in days.
-    audit_retention_days, "auditRetentionDays", "days": Some(90), 1..=3_650,
+    audit_retention_days, "auditRetentionDays", "days": None, 1..=3_650,
         "How long the audit log and the history of logins are kept.";
     /// How long finished processes are kept, in days.
     process_retention_days, "processRetentionDays", "days": None, 1..=3_650,

@@ -11,7 +11,7 @@ use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use tracing::log::LevelFilter;
 
 use crate::credentials::Uses;
-use crate::group::{self, Group};
+use crate::group::{self, Group, Pace};
 use crate::passwords::Hashing;
 use crate::quotas::KnownQuotas;
 use crate::tally::Tally;
@@ -125,7 +125,7 @@ impl Store {
         Ok(Self {
             intents: Group::start(
                 "intents",
-                lanes,
+                (lanes, Pace::Rests),
                 |submitted: &Submitted| submitted.intent.resource.id,
                 move |batch| {
                     let (database, tally, quotas) = for_intents.clone();
@@ -138,7 +138,7 @@ impl Store {
             ),
             writes: Group::start(
                 "writes",
-                lanes,
+                (lanes, Pace::Rests),
                 |write: &Arc<ProcessWrite>| write.process.id,
                 move |batch| {
                     let (database, tally) = for_writes.clone();
@@ -149,41 +149,61 @@ impl Store {
                     }
                 },
             ),
-            refusals: Group::start("refusals", 1, group::nothing_in_common, {
+            refusals: Group::start("refusals", (1, Pace::AtOnce), group::nothing_in_common, {
                 let relaxed = relaxed.clone();
                 move |batch| {
                     let relaxed = relaxed.clone();
                     async move { audit_log::record(&relaxed, &batch).await }
                 }
             }),
-            presence: Group::start("presence", 1, |(host, _): &(ResourceId, News)| *host, {
-                let writer = writer.clone();
-                move |batch| {
+            presence: Group::start(
+                "presence",
+                (1, Pace::AtOnce),
+                |(host, _): &(ResourceId, News)| *host,
+                {
                     let writer = writer.clone();
-                    async move { presence::write(&writer, &batch).await }
-                }
-            }),
-            credentials: Group::start("credentials", lanes, group::nothing_in_common, {
-                let lookups = lookups.clone();
-                move |batch| {
+                    move |batch| {
+                        let writer = writer.clone();
+                        async move { presence::write(&writer, &batch).await }
+                    }
+                },
+            ),
+            credentials: Group::start(
+                "credentials",
+                (lanes, Pace::AtOnce),
+                group::nothing_in_common,
+                {
                     let lookups = lookups.clone();
-                    async move { credentials::look_up(&lookups, &batch).await }
-                }
-            }),
-            resources: Group::start("resources", lanes, group::nothing_in_common, {
-                let lookups = lookups.clone();
-                move |batch| {
+                    move |batch| {
+                        let lookups = lookups.clone();
+                        async move { credentials::look_up(&lookups, &batch).await }
+                    }
+                },
+            ),
+            resources: Group::start(
+                "resources",
+                (lanes, Pace::AtOnce),
+                group::nothing_in_common,
+                {
                     let lookups = lookups.clone();
-                    async move { resources::look_up(&lookups, &batch).await }
-                }
-            }),
-            unfinished: Group::start("unfinished", lanes, group::nothing_in_common, {
-                let lookups = lookups.clone();
-                move |batch| {
+                    move |batch| {
+                        let lookups = lookups.clone();
+                        async move { resources::look_up(&lookups, &batch).await }
+                    }
+                },
+            ),
+            unfinished: Group::start(
+                "unfinished",
+                (lanes, Pace::AtOnce),
+                group::nothing_in_common,
+                {
                     let lookups = lookups.clone();
-                    async move { processes::look_up(&lookups, &batch).await }
-                }
-            }),
+                    move |batch| {
+                        let lookups = lookups.clone();
+                        async move { processes::look_up(&lookups, &batch).await }
+                    }
+                },
+            ),
             uses: Uses::start(relaxed.clone()),
             hashing: Hashing::default(),
             keyring: options.keyring.clone(),

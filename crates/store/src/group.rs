@@ -9,7 +9,9 @@
 //! An idle store commits a lone item at once, a busy one commits as many as came
 //! in during the last transaction, up to [`LARGEST`], and whatever the tasks that are ready to run add
 //! to it when they have had their turn. While a transaction is under way, a second is begun only for
-//! [`WORTH_ANOTHER`] items: fewer wait for more, for the first to end, or for [`PATIENCE`]. Items about
+//! [`WORTH_ANOTHER`] items: fewer wait for more, for the first to end, or for [`PATIENCE`]. Where it is said
+//! so ([`Pace::Rests`]), they also wait after a transaction of several for as long as that took: then no more
+//! than half of the time goes to small transactions, and what comes one at a time waits for nothing. Items about
 //! one subject are committed one after the other, since the later may build on the earlier. When a
 //! transaction is refused for a reason that is not the database's absence, its items are tried one by
 //! one, so that an item which cannot be committed spoils nothing for its neighbours.
@@ -19,11 +21,12 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drover_metrics::table::{STORE_BATCH, STORE_BATCHES_REFUSED, STORE_FLUSH_SECONDS};
 use drover_metrics::{CounterHandle, HistogramHandle};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::StoreError;
 
@@ -39,6 +42,15 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const LONGEST_FLUSH: Duration = Duration::from_secs(20);
 /// Items that can wait before those who submit have to.
 const QUEUE: usize = 4_096;
+
+/// Whether few items wait after a batch of several has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// They are taken at once.
+    AtOnce,
+    /// They wait for company as long as the last batch took, and no longer than [`PATIENCE`].
+    Rests,
+}
 
 type Answer<R> = oneshot::Sender<Result<R, StoreError>>;
 type Gathered<T, R> = Arc<Mutex<mpsc::Receiver<(T, Answer<R>)>>>;
@@ -84,7 +96,7 @@ where
     /// in order. Metrics bear the `name`.
     pub(crate) fn start<S, F, Flushed>(
         name: &'static str,
-        lanes: usize,
+        (lanes, pace): (usize, Pace),
         subject: fn(&T) -> S,
         flush: F,
     ) -> Self
@@ -96,7 +108,7 @@ where
         let (queue, gathered) = mpsc::channel(QUEUE);
         let gathered = Arc::new(Mutex::new(gathered));
         let gauges = Gauges::of(name);
-        let traffic = Traffic::default();
+        let traffic = Traffic::at(pace);
         for _ in 0..lanes {
             let lane = run_lane(
                 gathered.clone(),
@@ -121,37 +133,80 @@ where
     }
 }
 
-/// How many batches are under way in the lanes of a group.
-#[derive(Clone, Default)]
+/// What is under way in the lanes of a group.
+#[derive(Clone)]
 struct Traffic {
-    under_way: Arc<watch::Sender<usize>>,
+    pace: Pace,
+    road: Arc<watch::Sender<Road>>,
+}
+
+/// The state of the traffic.
+struct Road {
+    /// How many batches are under way.
+    batches: usize,
+    /// Until when few wait although none is.
+    rests_until: Instant,
 }
 
 impl Traffic {
-    /// A batch is under way until what is given is dropped.
-    fn begin(&self) -> UnderWay {
-        self.under_way.send_modify(|batches| *batches += 1);
-        UnderWay(self.clone())
+    fn at(pace: Pace) -> Self {
+        let road = Road {
+            batches: 0,
+            rests_until: Instant::now(),
+        };
+        Self {
+            pace,
+            road: Arc::new(watch::Sender::new(road)),
+        }
     }
 
-    /// Waits until none is.
-    async fn rests(&self) {
-        // The sender is there as long as we are, so this ends with that only.
-        drop(
-            self.under_way
-                .subscribe()
-                .wait_for(|batches| *batches == 0)
-                .await,
-        );
+    /// A batch of so many items is under way until what is given is dropped.
+    fn begin(&self, items: usize) -> UnderWay {
+        self.road.send_modify(|road| road.batches += 1);
+        UnderWay {
+            traffic: self.clone(),
+            rests: self.pace == Pace::Rests && items > 1,
+            began: Instant::now(),
+        }
+    }
+
+    /// Waits until no batch is under way, and until the last has been over for long enough.
+    async fn is_free(&self) {
+        let mut road = self.road.subscribe();
+        loop {
+            // The sender is there as long as we are, so an error ends this with that only.
+            let free = road.wait_for(|road| road.batches == 0).await;
+            let Ok(until) = free.map(|road| road.rests_until) else {
+                return;
+            };
+            if until <= Instant::now() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                changed = road.changed() => if changed.is_err() { return },
+            }
+        }
     }
 }
 
 /// A batch that is under way.
-struct UnderWay(Traffic);
+struct UnderWay {
+    traffic: Traffic,
+    /// Whether few wait afterwards.
+    rests: bool,
+    began: Instant,
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.under_way.send_modify(|batches| *batches -= 1);
+        let took = self.began.elapsed().min(PATIENCE);
+        self.traffic.road.send_modify(|road| {
+            road.batches -= 1;
+            if self.rests {
+                road.rests_until = Instant::now() + took;
+            }
+        });
     }
 }
 
@@ -172,7 +227,8 @@ async fn run_lane<T, R, S, F, Flushed>(
             let mut queue = gathered.lock().await;
             let batch = gather(&mut queue, &traffic).await;
             // Before another lane may look.
-            (batch, traffic.begin())
+            let under_way = traffic.begin(batch.len());
+            (batch, under_way)
         };
         if batch.is_empty() {
             return;
@@ -203,7 +259,7 @@ async fn gather<I>(queue: &mut mpsc::Receiver<I>, traffic: &Traffic) -> Vec<I> {
         let room = LARGEST - batch.len();
         tokio::select! {
             biased;
-            () = traffic.rests() => break,
+            () = traffic.is_free() => break,
             () = &mut impatient => break,
             more = queue.recv_many(&mut batch, room) => if more == 0 { break },
         }
@@ -287,7 +343,7 @@ mod tests {
         let counter = flushes.clone();
         let group = Group::start(
             "tests",
-            1,
+            (1, Pace::AtOnce),
             |item| *item,
             move |batch: Arc<Vec<usize>>| {
                 counter.fetch_add(1, Ordering::Relaxed);
@@ -308,12 +364,12 @@ mod tests {
     async fn few_wait_for_the_end_of_what_is_under_way_and_many_do_not() {
         let (queue, mut gathered) = mpsc::channel(QUEUE);
         let put = |items: usize| (0..items).for_each(|item| queue.try_send(item).unwrap());
-        let traffic = Traffic::default();
+        let traffic = Traffic::at(Pace::AtOnce);
 
         put(1);
         assert_eq!(gather(&mut gathered, &traffic).await.len(), 1);
 
-        let under_way = traffic.begin();
+        let under_way = traffic.begin(1);
         put(2);
         let mut few = Box::pin(gather(&mut gathered, &traffic));
         // What has come is taken in, then others have their turn, then it waits.
@@ -333,17 +389,44 @@ mod tests {
     #[tokio::test]
     async fn what_is_under_way_for_long_holds_nobody_up() {
         let (queue, mut gathered) = mpsc::channel(QUEUE);
-        let traffic = Traffic::default();
-        let _under_way = traffic.begin();
+        let traffic = Traffic::at(Pace::AtOnce);
+        let _under_way = traffic.begin(1);
         queue.try_send(1).unwrap();
         assert_eq!(gather(&mut gathered, &traffic).await, [1]);
+    }
+
+    #[tokio::test]
+    async fn few_wait_after_a_batch_of_several_as_long_as_that_took_and_after_a_lone_one_not_at_all()
+     {
+        let (queue, mut gathered) = mpsc::channel(QUEUE);
+        let put = |items: usize| (0..items).for_each(|item| queue.try_send(item).unwrap());
+        let traffic = Traffic::at(Pace::Rests);
+        let took = Duration::from_millis(10);
+
+        for (items, rests) in [(1, false), (2, true)] {
+            let under_way = traffic.begin(items);
+            tokio::time::sleep(took).await;
+            drop(under_way);
+            let ended = Instant::now();
+            put(1);
+            assert_eq!(gather(&mut gathered, &traffic).await.len(), 1);
+            assert_eq!(ended.elapsed() >= took, rests, "after {items}");
+        }
+        let under_way = traffic.begin(2);
+        tokio::time::sleep(took).await;
+        drop(under_way);
+        put(WORTH_ANOTHER);
+        let mut many = Box::pin(gather(&mut gathered, &traffic));
+        // Others have had their turn then.
+        assert!(futures::poll!(&mut many).is_pending());
+        assert!(futures::poll!(&mut many).is_ready());
     }
 
     #[tokio::test]
     async fn one_that_is_refused_spoils_nothing_for_the_others() {
         let group = Group::start(
             "tests",
-            1,
+            (1, Pace::AtOnce),
             |item| *item,
             |batch: Arc<Vec<usize>>| async move {
                 if batch.contains(&3) {
@@ -362,7 +445,7 @@ mod tests {
     async fn items_about_one_subject_never_share_a_batch() {
         let group = Group::start(
             "tests",
-            1,
+            (1, Pace::AtOnce),
             |item| item % 10,
             |batch: Arc<Vec<usize>>| async move {
                 let subjects: HashSet<usize> = batch.iter().map(|item| item % 10).collect();

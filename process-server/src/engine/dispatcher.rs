@@ -4,7 +4,8 @@
 //!   offers --> those not at work here --> permits --> locks, one call --> claims, one call --> runners
 //! ```
 //!
-//! Batches form by themselves: while one batch is locked and claimed, the next one gathers. What is
+//! Batches form by themselves: while one batch is locked and claimed, the next one gathers. After a batch of
+//! several, few wait for company as long as that took: what is taken one by one costs the most. What is
 //! offered while its resource is at work here is offered again the moment that it is not. A
 //! resource whose lock is held elsewhere is offered again a moment later a few times (the holder is
 //! often a process that was superseded and is about to notice), then left to the sweep.
@@ -17,6 +18,7 @@ use drover_domain::ResourceId;
 use drover_locks::Guard;
 use drover_store::{Claimed, Ready};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +30,10 @@ use crate::Options;
 
 /// The most processes that are locked and claimed at once.
 const BATCH: usize = 64;
+/// The offers that wait for nothing.
+const WORTH_TAKING: usize = 24;
+/// The longest that fewer wait for company.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// How soon a process whose resource is at work is offered again, before jitter.
 const HELD_PAUSE: Duration = Duration::from_millis(100);
 
@@ -41,6 +47,8 @@ pub(crate) struct Dispatcher {
     at_work: Arc<AtWork>,
     runners: TaskTracker,
     grace: Duration,
+    /// Until when few offers wait for company.
+    rests_until: Instant,
 }
 
 impl Dispatcher {
@@ -55,6 +63,7 @@ impl Dispatcher {
             at_work: Arc::new(AtWork::default()),
             runners: TaskTracker::new(),
             grace: options.grace,
+            rests_until: Instant::now(),
         }
     }
 
@@ -71,7 +80,11 @@ impl Dispatcher {
                 batch = self.next_batch(&mut waiting) => batch,
                 () = shutdown.cancelled() => break,
             };
+            let (several, began) = (batch.len() > 1, Instant::now());
             self.dispatch(batch).await;
+            if several {
+                self.rests_until = Instant::now() + began.elapsed().min(PATIENCE);
+            }
         }
         self.runners.close();
         if tokio::time::timeout(self.grace, self.runners.wait())
@@ -92,6 +105,16 @@ impl Dispatcher {
             match self.offered.recv().await {
                 Some(offer) => waiting.join(offer),
                 None => std::future::pending().await,
+            }
+        }
+        while waiting.len() < WORTH_TAKING {
+            tokio::select! {
+                biased;
+                () = sleep_until(self.rests_until) => break,
+                offer = self.offered.recv() => match offer {
+                    Some(offer) => waiting.join(offer),
+                    None => break,
+                },
             }
         }
         // The semaphore is never closed; if it were, there would be nothing to dispatch.

@@ -57,6 +57,10 @@ impl Line {
         self.standing.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.standing.len()
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.standing.len() >= LONGEST
     }

@@ -18,7 +18,7 @@ mod volume;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_domain::engine::Outcome;
+use drover_domain::engine::{Outcome, foregone};
 use drover_domain::lifecycle::{Policies, Policy, Step};
 use drover_domain::{Process, Resource, ResourceId, ResourceType, Timestamp};
 use drover_proto::Malformed;
@@ -88,7 +88,6 @@ pub(crate) async fn run(
         Step::StartOnHost => container::start_on_host::run(context).await,
         Step::StopOnHost => container::stop_on_host::run(context).await,
         Step::RemoveFromHost => container::remove_from_host::run(context).await,
-        Step::Release => Ok(container::release::run()),
         Step::Greet => agent::greet::run(context).await,
         Step::RotateCredential => agent::rotate_credential::run(context).await,
         Step::TakeInventory => host::take_inventory::run(context).await,
@@ -98,12 +97,16 @@ pub(crate) async fn run(
         Step::PlaceElsewhere => container::place_elsewhere::run(context).await,
         Step::ReplaceOccupants => host::replace_occupants::run(context).await,
         Step::RefuseStrays => host::refuse_strays::run(context).await,
-        Step::Unplace => Ok(container::unplace::run()),
         Step::LeaveVolumes => container::leave_volumes::run(context).await,
         Step::MakeVolume => volume::make_volume::run(context).await,
         Step::RefuseWhileMounted => volume::refuse_while_mounted::run(context).await,
         Step::RemoveVolume => volume::remove_volume::run(context).await,
         Step::PullOnHosts => image::pull_on_hosts::run(context).await,
+        // The engine does not have them run.
+        Step::Release | Step::Unplace => {
+            let changes = foregone(step, resource).unwrap_or_default();
+            Ok(Outcome::Done(Box::new(changes)))
+        }
     }
 }
 

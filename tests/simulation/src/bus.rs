@@ -86,7 +86,10 @@ impl SimBus {
 #[async_trait]
 impl EventBus for SimBus {
     async fn publish(&self, subject: &Subject, envelope: Envelope) -> Result<(), BusError> {
-        if matches!(envelope.name.as_str(), name::CHANGED | name::PROCESS_ENDED) {
+        if matches!(
+            envelope.name.as_str(),
+            name::CHANGED | name::PROCESSES_ENDED
+        ) {
             // Only API servers listen, and they look by themselves as well.
             return Ok(());
         }

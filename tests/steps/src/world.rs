@@ -23,8 +23,9 @@ use crate::misfortune::{Killer, Misfortune, WatchedRuntime};
 const LEASE: Duration = Duration::from_millis(150);
 /// How often the server looks for work that nobody told of.
 const SWEEP: Duration = Duration::from_millis(20);
-/// How long anything may take.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take. A host is given up five seconds after it was heard of last, and whoever waits for
+/// children of which nobody tells looks after them up to twelve and a half seconds later.
+pub const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An agent, and what its host runs.
 struct Hosted {

@@ -2,7 +2,7 @@
 //! follows from it.
 
 use super::failure::give_up;
-use super::{Changes, Moment, Next, apply, entry};
+use super::{Changes, Moment, Next, apply, entry, foregone};
 use crate::lifecycle::{self, Request, Step};
 use crate::process::Process;
 use crate::resource::Details;
@@ -13,14 +13,17 @@ pub(super) fn finish_step(
     process: &Process,
     resource: &Resource,
     step: Step,
-    changes: Changes,
+    mut changes: Changes,
     moment: Moment<'_>,
 ) -> (ProcessWrite, Next) {
     let mut process = process.clone();
-    let entry = entry(&mut process, step, moment.began);
-    entry.finished = Some(moment.now);
-    entry.waits_since = None;
-    entry.progress = None;
+    finish(&mut process, step, moment);
+    while let Some(step) = process.next_step()
+        && let Some(more) = foregone(step, resource)
+    {
+        finish(&mut process, step, moment);
+        changes = changes.and(more);
+    }
     process.message = None;
     process.waits_for = None;
     if process.next_step().is_none() {
@@ -29,6 +32,13 @@ pub(super) fn finish_step(
     process.run_after = moment.now.after(moment.lease);
     let write = ProcessWrite::of(process);
     (change(write, resource, changes, moment), Next::Continue)
+}
+
+fn finish(process: &mut Process, step: Step, moment: Moment<'_>) {
+    let entry = entry(process, step, moment.began);
+    entry.finished = Some(moment.now);
+    entry.waits_since = None;
+    entry.progress = None;
 }
 
 /// Adds to a write what a step has changed.
@@ -140,7 +150,7 @@ fn undone(
 fn end_at_birth(born: &mut Process, resource: &mut Resource, moment: Moment<'_>) -> Passed {
     let definition = born.definition();
     for step in definition.iter().flat_map(|definition| definition.steps) {
-        entry(born, *step, moment.began).finished = Some(moment.now);
+        finish(born, *step, moment);
     }
     born.phase = Phase::Done;
     born.finished = Some(moment.now);

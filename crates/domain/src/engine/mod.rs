@@ -8,6 +8,7 @@
 //!   Outcome    budget left?                 write                            then
 //!   Done       another step follows         journal, the step's changes      Continue
 //!   Done       it was the last one          done state, end of the process   End, or Chain
+//!   Done       what follows is foregone     what that changes as well        as after that
 //!   Wait       before the deadline          waiting until, waiting on        Rest
 //!   Partly     before the deadline          the same, the step's changes     Rest
 //!   Delegate   before the deadline          children, waiting on them        Rest
@@ -28,6 +29,7 @@ pub mod breaker;
 mod cancel;
 mod ending;
 mod failure;
+mod foregone;
 pub mod turns;
 
 use std::time::Duration;
@@ -36,6 +38,7 @@ pub use backoff::backoff;
 pub use cancel::{Cancellation, cancel};
 use ending::{change, end, finish_step};
 use failure::{fail, retry};
+pub use foregone::foregone;
 
 use crate::lifecycle::{Policies, Policy, Step};
 use crate::process::{JournalEntry, Process, WaitsFor};
@@ -112,6 +115,18 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Changes {
+    /// These, and then others.
+    fn and(self, later: Self) -> Self {
+        Self {
+            details: later.details.or(self.details),
+            host: later.host.or(self.host),
+            reservation: later.reservation.or(self.reservation),
+            follower_is_done: self.follower_is_done || later.follower_is_done,
+        }
+    }
+}
+
 impl Failure {
     /// A failure in words for a person.
     pub fn new(message: impl Into<String>) -> Self {
@@ -166,20 +181,24 @@ pub enum Begin {
 /// Not so for one that was left running: whoever left it may still write.
 pub fn decides_first(process: &Process, resource: &Resource) -> bool {
     let is_decision = match process.next_step() {
-        None | Some(Step::Release | Step::Unplace) => true,
+        None => true,
         Some(Step::Place) => resource.host.is_none(),
-        Some(_) => false,
+        Some(step) => foregone(step, resource).is_some(),
     };
     is_decision && process.phase != Phase::Running
 }
 
-/// What a process does next: its next step; its end, when all are finished by a server that then
-/// died; or a failure, when its time is up.
+/// What a process does next: its next step; what follows one that is not run; its end, when all are
+/// finished by a server that then died; or a failure, when its time is up.
 pub fn begin(process: &Process, resource: &Resource, moment: Moment<'_>) -> Begin {
     let Some(step) = process.next_step() else {
         let (write, next) = end(process.clone(), resource, Changes::default(), moment);
         return Begin::Write(Box::new(write), next);
     };
+    if let Some(changes) = foregone(step, resource) {
+        let (write, next) = finish_step(process, resource, step, changes, moment);
+        return Begin::Write(Box::new(write), next);
+    }
     if !is_late(process, moment) {
         return Begin::Run(step);
     }

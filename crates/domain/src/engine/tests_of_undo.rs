@@ -34,17 +34,8 @@ fn a_create_that_fails_undoes_in_reverse_what_it_began() {
     let (process, resource) = undoing();
     assert_eq!(process.next_step(), Some(Step::RemoveFromHost));
     let step = Step::RemoveFromHost;
+    // That the choice of a host is taken back is foregone.
     let (write, next) = advance(&process, &resource, step, Outcome::done(), moment(7));
-    assert_eq!(next, Next::Continue);
-    let process = write.process;
-    assert_eq!(process.next_step(), Some(Step::Unplace));
-    let changes = Changes {
-        host: Some(None),
-        reservation: Some(ReservationChange::Release),
-        ..Changes::default()
-    };
-    let outcome = Outcome::Done(Box::new(changes));
-    let (write, next) = advance(&process, &resource, Step::Unplace, outcome, moment(8));
     assert_eq!((write.process.phase, next), (Phase::Failed, Next::End));
     assert_eq!(write.process.message.as_deref(), Some("no such image"));
     assert_eq!(write.reservation, Some(ReservationChange::Release));
@@ -83,19 +74,34 @@ fn a_process_that_never_began_has_nothing_to_undo() {
 #[test]
 fn time_is_kept_for_the_undo_within_the_deadline() {
     let (process, resource) = running(true);
+    let (write, _) = advance(&process, &resource, Step::Place, Outcome::done(), moment(5));
+    let process = write.process;
     let kept = POLICIES
         .of(ResourceType::Container, Request::Create)
         .unwrap();
     let time_is_up = process.deadline.before(kept.undo_within);
     let early = moment(time_is_up.millis() - 1);
-    assert_eq!(begin(&process, &resource, early), Begin::Run(Step::Place));
+    let step = Step::CreateOnHost;
+    assert_eq!(begin(&process, &resource, early), Begin::Run(step));
     let late = moment(time_is_up.millis());
     let Begin::Write(write, next) = begin(&process, &resource, late) else {
         panic!("it is late")
     };
     assert_eq!(next, Next::Continue);
-    let step = write.process.next_step().unwrap();
-    assert_eq!(begin(&write.process, &resource, late), Begin::Run(step));
+    let undo = Step::RemoveFromHost;
+    assert_eq!(begin(&write.process, &resource, late), Begin::Run(undo));
+}
+
+#[test]
+fn a_choice_of_a_host_is_taken_back_even_when_time_is_up() {
+    let (process, resource) = running(true);
+    let (write, _) = advance(&process, &resource, Step::Place, fails("full"), moment(5));
+    let late = moment(process.deadline.millis() + 1);
+    let Begin::Write(write, next) = begin(&write.process, &resource, late) else {
+        panic!("nothing is run for it")
+    };
+    assert_eq!((write.process.phase, next), (Phase::Failed, Next::End));
+    assert_eq!(write.reservation, Some(ReservationChange::Release));
 }
 
 #[test]

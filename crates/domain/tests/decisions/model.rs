@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use drover_domain::engine::{Next, Outcome};
+use drover_domain::engine::{Changes, Next, Outcome};
 use drover_domain::lifecycle::{Adjustment, Backoff, ProcessDefinition, Request, Step};
 use drover_domain::process::{Process, WaitsFor};
 use drover_domain::{Phase, ResourceType, State, Timestamp};
@@ -33,6 +33,11 @@ pub(crate) struct Model {
     pub(crate) waits_since: Option<Timestamp>,
 }
 
+/// Whether nobody runs a step. No container of a story mounts a volume.
+fn is_foregone(step: Step) -> bool {
+    matches!(step, Step::Release | Step::Unplace | Step::LeaveVolumes)
+}
+
 /// What follows an outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Follows {
@@ -46,6 +51,8 @@ pub(crate) struct Follows {
     pub(crate) waits_for: Option<WaitsFor>,
     /// Whether the changes of the outcome are written.
     pub(crate) takes_changes: bool,
+    /// The steps that nobody runs, and whose outcome is written with this.
+    pub(crate) foregone: Vec<Step>,
     /// Whether the write can be left to the next one.
     pub(crate) can_wait: bool,
 }
@@ -59,6 +66,7 @@ impl Follows {
             rests: None,
             waits_for: None,
             takes_changes: false,
+            foregone: vec![],
             can_wait: false,
         }
     }
@@ -115,6 +123,9 @@ impl Model {
         if self.step().is_none() {
             return Some(self.end());
         }
+        if self.step().is_some_and(is_foregone) {
+            return Some(self.done(false, &Changes::default()));
+        }
         let is_late = now >= self.gives_up_at();
         is_late.then(|| self.fail("gave up at the deadline"))
     }
@@ -123,24 +134,7 @@ impl Model {
     pub(crate) fn advance(&mut self, outcome: &Outcome, now: Timestamp) -> Follows {
         let is_late = now >= self.gives_up_at();
         let mut follows = match outcome {
-            Outcome::Done(changes) => {
-                self.done += 1;
-                self.next_is_new();
-                let is_written = changes.details.is_some() || changes.host.is_some();
-                let mut follows = if self.step().is_none() {
-                    self.end_with(changes.follower_is_done)
-                } else {
-                    let via = self.definition.via;
-                    let passes = if is_written { vec![via] } else { vec![] };
-                    Follows::new(Next::Continue, &passes, vec![])
-                };
-                let changes_nothing = !is_written && changes.reservation.is_none();
-                // What an atomic process did must be known to whoever may have to undo it.
-                follows.can_wait =
-                    follows.next == Next::Continue && changes_nothing && !self.definition.is_atomic;
-                follows.takes_changes = true;
-                follows
-            }
+            Outcome::Done(changes) => self.done(true, changes),
             Outcome::Wait { reason, .. }
             | Outcome::Partly { reason, .. }
             | Outcome::Delegate { reason, .. }
@@ -194,6 +188,35 @@ impl Model {
             Outcome::Fail(failure) => self.fail(&failure.message),
         };
         follows.rests = follows.rests.filter(|_| follows.next == Next::Rest);
+        follows
+    }
+
+    /// Its step was run and is done, or need not be run; so need not some that follow.
+    fn done(&mut self, has_run: bool, changes: &Changes) -> Follows {
+        self.done += usize::from(has_run);
+        let mut foregone = Vec::new();
+        while let Some(step) = self.step().filter(|step| is_foregone(*step)) {
+            foregone.push(step);
+            self.done += 1;
+        }
+        self.next_is_new();
+        let gives_back = foregone.iter().any(|step| *step != Step::LeaveVolumes);
+        let is_written = changes.details.is_some()
+            || changes.host.is_some()
+            || foregone.contains(&Step::Unplace);
+        let mut follows = if self.step().is_none() {
+            self.end_with(changes.follower_is_done)
+        } else {
+            let via = self.definition.via;
+            let passes = if is_written { vec![via] } else { vec![] };
+            Follows::new(Next::Continue, &passes, vec![])
+        };
+        let changes_nothing = !is_written && !gives_back && changes.reservation.is_none();
+        // What an atomic process did must be known to whoever may have to undo it.
+        follows.can_wait =
+            follows.next == Next::Continue && changes_nothing && !self.definition.is_atomic;
+        follows.takes_changes = true;
+        follows.foregone = foregone;
         follows
     }
 

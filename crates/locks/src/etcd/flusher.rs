@@ -6,9 +6,10 @@
 //!                                          '---- supersede, once all have landed
 //! ```
 //!
-//! There is no timer: a flight leaves as soon as there is something to carry and none is under way, and
-//! carries what has gathered until then. Beside one that is under way another leaves for
-//! [`WORTH_ANOTHER`] locks; fewer wait for more, or for a landing.
+//! A flight leaves as soon as a lock is asked for and none is under way, and carries what has gathered until
+//! then. Beside one that is under way another leaves for [`WORTH_ANOTHER`] locks; fewer wait for more, or for
+//! a landing. Locks that are given back are in no hurry: few of them wait for a flight that somebody asks for,
+//! or for [`LINGER`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::flight::{Landing, Outcome, fly};
@@ -36,6 +37,10 @@ const ROOM: usize = 60;
 
 /// The locks for which a flight leaves beside others. A transaction costs etcd about as much as these.
 const WORTH_ANOTHER: usize = 20;
+
+/// How long locks that are given back wait for company. Nobody waits for them but who wants the same lock on
+/// another server, and comes again a tenth of a second later.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// The longest pause between attempts to supersede what was sent.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -64,6 +69,8 @@ pub(super) struct Flusher {
     /// tried to supersede that.
     doubt: Option<u32>,
     sent: u64,
+    /// When what was given back leaves without company.
+    leaves_at: Instant,
 }
 
 impl Flusher {
@@ -84,6 +91,7 @@ impl Flusher {
             session: None,
             doubt: None,
             sent: 0,
+            leaves_at: Instant::now(),
         }
     }
 
@@ -97,6 +105,7 @@ impl Flusher {
                 Some(event) = self.flights.next(), if !self.flights.is_empty() => self.see(event),
                 Some(takes) = self.asked.recv() => self.queue.take(takes),
                 Some(turn) = self.given_back.recv() => self.release(turn),
+                () = sleep_until(self.leaves_at), if self.lingers() => {}
                 changed = self.standing.changed() => if changed.is_err() { return },
             }
             self.gather();
@@ -114,8 +123,19 @@ impl Flusher {
     }
 
     fn release(&mut self, (resource, fence): (ResourceRef, Fence)) {
+        if self.queue.size() == 0 {
+            self.leaves_at = Instant::now() + LINGER;
+        }
         let which = Turn::Of(fence);
         self.queue.release(Release { resource, which });
+    }
+
+    /// Whether all that waits is few locks that are given back, and not for long yet.
+    fn lingers(&self) -> bool {
+        let few = 1..WORTH_ANOTHER;
+        !self.queue.has_takes()
+            && few.contains(&self.queue.size())
+            && Instant::now() < self.leaves_at
     }
 
     /// Sends what can be sent.
@@ -135,6 +155,9 @@ impl Flusher {
                 let superseding = supersede(Arc::clone(&self.wire), session, attempts);
                 self.flights.push(Box::pin(superseding));
             }
+            return;
+        }
+        if self.lingers() {
             return;
         }
         while self.flights.is_empty()

@@ -95,6 +95,11 @@ impl Queue {
         self.takes.len() + self.releases.len()
     }
 
+    /// Whether somebody waits for a lock.
+    pub(super) fn has_takes(&self) -> bool {
+        !self.takes.is_empty()
+    }
+
     /// Loads a flight with what came first, releases before takes, at most `room` in all.
     pub(super) fn load(&mut self, room: usize) -> Load {
         let mut load = Load::default();

@@ -19,9 +19,6 @@ pub(crate) async fn run(context: Context<'_>) -> Result<Outcome, StepError> {
         return Ok(Outcome::done());
     };
     let names: Vec<&str> = spec.volume_names().collect();
-    if names.is_empty() {
-        return Ok(Outcome::done());
-    }
     let store = &context.surroundings.store;
     if store.unfinished_children(context.process.id).await? > 0 {
         return Ok(waits_for(Vec::new()));

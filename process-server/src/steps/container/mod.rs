@@ -6,11 +6,9 @@ pub(crate) mod leave_volumes;
 pub(crate) mod place;
 pub(crate) mod place_elsewhere;
 mod referred;
-pub(crate) mod release;
 pub(crate) mod remove_from_host;
 pub(crate) mod start_on_host;
 pub(crate) mod stop_on_host;
-pub(crate) mod unplace;
 mod volumes;
 
 use drover_domain::Resource;
