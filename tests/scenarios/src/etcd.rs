@@ -56,6 +56,7 @@ impl Etcd {
                 "--auto-compaction-retention",
                 "1m",
             ])
+            .arguments(["--snapshot-count", "10000"])
             .arguments(["--logger", "zap", "--log-level", "warn"])
             .start(folder.path())?;
         let http = http::client()?;
