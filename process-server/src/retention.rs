@@ -27,7 +27,7 @@ pub struct Retention {
     pub processes: Duration,
     /// Change records.
     pub changes: Duration,
-    /// The audit log, and the history of logins if that is longer than [`LOGINS`].
+    /// The audit log, and the history of logins, which is kept for a day at least.
     pub audit: Duration,
 }
 

@@ -10,8 +10,9 @@
 //! in during the last transaction, up to [`LARGEST`], and whatever the tasks that are ready to run add
 //! to it when they have had their turn. While a transaction is under way, a second is begun only for
 //! [`WORTH_ANOTHER`] items: fewer wait for more, for the first to end, or for [`PATIENCE`]. Where it is said
-//! so ([`Pace::Rests`]), they also wait after a transaction of several for as long as that took: then no more
-//! than half of the time goes to small transactions, and what comes one at a time waits for nothing. Items about
+//! so ([`Pace::Rests`]), few also wait for company ([`Traffic::company`]) after a transaction of several, as
+//! long as that took at most: then no more than half of the time goes to small transactions, and what comes one
+//! at a time waits for nothing. Items about
 //! one subject are committed one after the other, since the later may build on the earlier. When a
 //! transaction is refused for a reason that is not the database's absence, its items are tried one by
 //! one, so that an item which cannot be committed spoils nothing for its neighbours.
@@ -144,7 +145,9 @@ struct Traffic {
 struct Road {
     /// How many batches are under way.
     batches: usize,
-    /// Until when few wait although none is.
+    /// How many items the last had that ended.
+    last: usize,
+    /// Until when few wait although none is under way.
     rests_until: Instant,
 }
 
@@ -152,6 +155,7 @@ impl Traffic {
     fn at(pace: Pace) -> Self {
         let road = Road {
             batches: 0,
+            last: 0,
             rests_until: Instant::now(),
         };
         Self {
@@ -165,36 +169,35 @@ impl Traffic {
         self.road.send_modify(|road| road.batches += 1);
         UnderWay {
             traffic: self.clone(),
-            rests: self.pace == Pace::Rests && items > 1,
+            items,
             began: Instant::now(),
         }
     }
 
-    /// Waits until no batch is under way, and until the last has been over for long enough.
-    async fn is_free(&self) {
+    /// Waits until no batch is under way.
+    async fn rests(&self) {
         let mut road = self.road.subscribe();
-        loop {
-            // The sender is there as long as we are, so an error ends this with that only.
-            let free = road.wait_for(|road| road.batches == 0).await;
-            let Ok(until) = free.map(|road| road.rests_until) else {
-                return;
-            };
-            if until <= Instant::now() {
-                return;
-            }
-            tokio::select! {
-                () = tokio::time::sleep_until(until) => {}
-                changed = road.changed() => if changed.is_err() { return },
-            }
-        }
+        // The sender is there as long as we are, so this ends with that only.
+        drop(road.wait_for(|road| road.batches == 0).await);
+    }
+
+    /// How many items would be company enough for those that are there now that a batch has ended, and until
+    /// when they wait for them.
+    ///
+    /// Whoever was in that batch may come again at once: then there are soon as many as it had. Else as many
+    /// come as came before: twice as many as are there.
+    fn company(&self, there: usize) -> Option<(usize, Instant)> {
+        let road = self.road.borrow();
+        let waits = self.pace == Pace::Rests && road.batches == 0 && road.last > 1;
+        let wanted = road.last.max(2 * there).min(WORTH_ANOTHER);
+        waits.then_some((wanted, road.rests_until))
     }
 }
 
 /// A batch that is under way.
 struct UnderWay {
     traffic: Traffic,
-    /// Whether few wait afterwards.
-    rests: bool,
+    items: usize,
     began: Instant,
 }
 
@@ -203,9 +206,8 @@ impl Drop for UnderWay {
         let took = self.began.elapsed().min(PATIENCE);
         self.traffic.road.send_modify(|road| {
             road.batches -= 1;
-            if self.rests {
-                road.rests_until = Instant::now() + took;
-            }
+            road.last = self.items;
+            road.rests_until = Instant::now() + took;
         });
     }
 }
@@ -253,18 +255,39 @@ async fn gather<I>(queue: &mut mpsc::Receiver<I>, traffic: &Traffic) -> Vec<I> {
     {
         batch.push(item);
     }
-    let impatient = tokio::time::sleep(PATIENCE);
-    tokio::pin!(impatient);
-    while !batch.is_empty() && batch.len() < WORTH_ANOTHER {
+    if batch.is_empty() {
+        return batch;
+    }
+    let end = async {
+        tokio::select! {
+            () = traffic.rests() => {}
+            () = tokio::time::sleep(PATIENCE) => {}
+        }
+    };
+    wait_for_company(queue, &mut batch, WORTH_ANOTHER, end).await;
+    if let Some((wanted, until)) = traffic.company(batch.len()) {
+        let end = tokio::time::sleep_until(until);
+        wait_for_company(queue, &mut batch, wanted, end).await;
+    }
+    batch
+}
+
+/// Takes in what comes, until there are so many or the wait is at its end.
+async fn wait_for_company<I>(
+    queue: &mut mpsc::Receiver<I>,
+    batch: &mut Vec<I>,
+    wanted: usize,
+    end: impl Future<Output = ()>,
+) {
+    tokio::pin!(end);
+    while batch.len() < wanted {
         let room = LARGEST - batch.len();
         tokio::select! {
             biased;
-            () = traffic.is_free() => break,
-            () = &mut impatient => break,
-            more = queue.recv_many(&mut batch, room) => if more == 0 { break },
+            () = &mut end => return,
+            more = queue.recv_many(batch, room) => if more == 0 { return },
         }
     }
-    batch
 }
 
 /// The subject of items that can always share a batch: each has one of its own.
@@ -395,31 +418,41 @@ mod tests {
         assert_eq!(gather(&mut gathered, &traffic).await, [1]);
     }
 
-    #[tokio::test]
+    /// A batch of so many that took a while.
+    async fn end_a_batch(traffic: &Traffic, items: usize) {
+        let under_way = traffic.begin(items);
+        tokio::time::sleep(TOOK).await;
+        drop(under_way);
+    }
+
+    const TOOK: Duration = Duration::from_millis(10);
+
+    #[tokio::test(start_paused = true)]
     async fn few_wait_after_a_batch_of_several_as_long_as_that_took_and_after_a_lone_one_not_at_all()
      {
         let (queue, mut gathered) = mpsc::channel(QUEUE);
-        let put = |items: usize| (0..items).for_each(|item| queue.try_send(item).unwrap());
         let traffic = Traffic::at(Pace::Rests);
-        let took = Duration::from_millis(10);
-
-        for (items, rests) in [(1, false), (2, true)] {
-            let under_way = traffic.begin(items);
-            tokio::time::sleep(took).await;
-            drop(under_way);
+        for (items, rests) in [(1, Duration::ZERO), (2, TOOK)] {
+            end_a_batch(&traffic, items).await;
             let ended = Instant::now();
-            put(1);
+            queue.try_send(1).unwrap();
             assert_eq!(gather(&mut gathered, &traffic).await.len(), 1);
-            assert_eq!(ended.elapsed() >= took, rests, "after {items}");
+            assert_eq!(ended.elapsed(), rests, "after {items}");
         }
-        let under_way = traffic.begin(2);
-        tokio::time::sleep(took).await;
-        drop(under_way);
-        put(WORTH_ANOTHER);
-        let mut many = Box::pin(gather(&mut gathered, &traffic));
-        // Others have had their turn then.
-        assert!(futures::poll!(&mut many).is_pending());
-        assert!(futures::poll!(&mut many).is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_wait_no_longer_once_as_many_are_there_as_before() {
+        let (queue, mut gathered) = mpsc::channel(QUEUE);
+        let traffic = Traffic::at(Pace::Rests);
+        end_a_batch(&traffic, 6).await;
+        queue.try_send(1).unwrap();
+        let mut few = Box::pin(gather(&mut gathered, &traffic));
+        // Others have their turn first.
+        assert!(futures::poll!(&mut few).is_pending());
+        assert!(futures::poll!(&mut few).is_pending());
+        (0..5).for_each(|item| queue.try_send(item).unwrap());
+        assert!(futures::poll!(&mut few).is_ready());
     }
 
     #[tokio::test]
