@@ -80,12 +80,10 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
 ) {
     // A short retention wants a short pause, or twice as much is kept as was asked for.
-    let Retention {
-        processes,
-        changes,
-        audit,
-    } = retention;
-    let shortest = processes.min(changes).min(audit);
+    let shortest = retention
+        .processes
+        .min(retention.changes)
+        .min(retention.audit);
     let usual = PAUSE.min(shortest / 4).max(Duration::from_secs(1));
     loop {
         let pause = match forget(&store, clock.now(), retention).await {

@@ -100,7 +100,7 @@ impl Subscribe {
     /// News of the change log; to everyone.
     pub fn changed() -> Self {
         Self {
-            pattern: "drover.v1.changed".to_owned(),
+            pattern: Subject::changed().0,
             group: None,
         }
     }

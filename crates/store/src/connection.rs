@@ -7,6 +7,7 @@ use std::time::Duration;
 use drover_domain::ResourceId;
 use drover_domain::write::ProcessWrite;
 use drover_migrations::{Migrator, MigratorTrait};
+use futures::FutureExt;
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use tracing::log::LevelFilter;
 
@@ -149,60 +150,40 @@ impl Store {
                     }
                 },
             ),
-            refusals: Group::start("refusals", (1, Pace::AtOnce), group::nothing_in_common, {
-                let relaxed = relaxed.clone();
-                move |batch| {
-                    let relaxed = relaxed.clone();
-                    async move { audit_log::record(&relaxed, &batch).await }
-                }
-            }),
-            presence: Group::start(
+            refusals: Group::at_once(
+                "refusals",
+                1,
+                group::nothing_in_common,
+                &relaxed,
+                |database, batch| audit_log::record(database, batch).boxed(),
+            ),
+            presence: Group::at_once(
                 "presence",
-                (1, Pace::AtOnce),
+                1,
                 |(host, _): &(ResourceId, News)| *host,
-                {
-                    let writer = writer.clone();
-                    move |batch| {
-                        let writer = writer.clone();
-                        async move { presence::write(&writer, &batch).await }
-                    }
-                },
+                &writer,
+                |database, batch| presence::write(database, batch).boxed(),
             ),
-            credentials: Group::start(
+            credentials: Group::at_once(
                 "credentials",
-                (lanes, Pace::AtOnce),
+                lanes,
                 group::nothing_in_common,
-                {
-                    let lookups = lookups.clone();
-                    move |batch| {
-                        let lookups = lookups.clone();
-                        async move { credentials::look_up(&lookups, &batch).await }
-                    }
-                },
+                &lookups,
+                |database, batch| credentials::look_up(database, batch).boxed(),
             ),
-            resources: Group::start(
+            resources: Group::at_once(
                 "resources",
-                (lanes, Pace::AtOnce),
+                lanes,
                 group::nothing_in_common,
-                {
-                    let lookups = lookups.clone();
-                    move |batch| {
-                        let lookups = lookups.clone();
-                        async move { resources::look_up(&lookups, &batch).await }
-                    }
-                },
+                &lookups,
+                |database, batch| resources::look_up(database, batch).boxed(),
             ),
-            unfinished: Group::start(
+            unfinished: Group::at_once(
                 "unfinished",
-                (lanes, Pace::AtOnce),
+                lanes,
                 group::nothing_in_common,
-                {
-                    let lookups = lookups.clone();
-                    move |batch| {
-                        let lookups = lookups.clone();
-                        async move { processes::look_up(&lookups, &batch).await }
-                    }
-                },
+                &lookups,
+                |database, batch| processes::look_up(database, batch).boxed(),
             ),
             uses: Uses::start(relaxed.clone()),
             hashing: Hashing::default(),

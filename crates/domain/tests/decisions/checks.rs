@@ -121,8 +121,7 @@ impl Decision<'_> {
             _ => None,
         };
         let foregone = &self.follows.foregone;
-        let gives_back = foregone.iter().any(|step| *step != Step::LeaveVolumes);
-        let reservation = match gives_back {
+        let reservation = match self.follows.gives_back() {
             true => Some(ReservationChange::Release),
             false => changes.and_then(|changes| changes.reservation.clone()),
         };

@@ -58,6 +58,11 @@ pub(crate) struct Follows {
 }
 
 impl Follows {
+    /// Whether a step that nobody runs gives back what was reserved. Leaving no volumes does not.
+    pub(crate) fn gives_back(&self) -> bool {
+        self.foregone.iter().any(|step| *step != Step::LeaveVolumes)
+    }
+
     fn new(next: Next, passes: &[State], says: Vec<String>) -> Self {
         Self {
             next,
@@ -200,7 +205,6 @@ impl Model {
             self.done += 1;
         }
         self.next_is_new();
-        let gives_back = foregone.iter().any(|step| *step != Step::LeaveVolumes);
         let is_written = changes.details.is_some()
             || changes.host.is_some()
             || foregone.contains(&Step::Unplace);
@@ -211,12 +215,12 @@ impl Model {
             let passes = if is_written { vec![via] } else { vec![] };
             Follows::new(Next::Continue, &passes, vec![])
         };
-        let changes_nothing = !is_written && !gives_back && changes.reservation.is_none();
+        follows.takes_changes = true;
+        follows.foregone = foregone;
+        let changes_nothing = !is_written && !follows.gives_back() && changes.reservation.is_none();
         // What an atomic process did must be known to whoever may have to undo it.
         follows.can_wait =
             follows.next == Next::Continue && changes_nothing && !self.definition.is_atomic;
-        follows.takes_changes = true;
-        follows.foregone = foregone;
         follows
     }
 

@@ -17,6 +17,8 @@
 //! transaction is refused for a reason that is not the database's absence, its items are tried one by
 //! one, so that an item which cannot be committed spoils nothing for its neighbours.
 
+mod traffic;
+
 use std::collections::HashSet;
 use std::future::Future;
 use std::hash::Hash;
@@ -26,32 +28,25 @@ use std::time::Duration;
 
 use drover_metrics::table::{STORE_BATCH, STORE_BATCHES_REFUSED, STORE_FLUSH_SECONDS};
 use drover_metrics::{CounterHandle, HistogramHandle};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use futures::future::BoxFuture;
+use sea_orm::DatabaseConnection;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::StoreError;
+pub(crate) use traffic::Pace;
+use traffic::{PATIENCE, Traffic, WORTH_ANOTHER};
 
 /// The most items of one transaction. A batch of 100 rows costs about what three single writes
 /// cost; beyond some hundreds the gain is small and the wait grows.
 const LARGEST: usize = 200;
-/// The items for which a transaction is begun beside one that is under way. A transaction costs as much
-/// as some tens of rows in one: beneath that, another would only take the processors from the first.
-const WORTH_ANOTHER: usize = 24;
-/// How long fewer wait, since the transaction that is under way may itself wait for a lock.
-const PATIENCE: Duration = Duration::from_millis(20);
 /// A flush that takes longer is given up. PostgreSQL gives up on its locks earlier by itself.
 const LONGEST_FLUSH: Duration = Duration::from_secs(20);
 /// Items that can wait before those who submit have to.
 const QUEUE: usize = 4_096;
 
-/// Whether few items wait after a batch of several has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// They are taken at once.
-    AtOnce,
-    /// They wait for company as long as the last batch took, and no longer than [`PATIENCE`].
-    Rests,
-}
+/// The outcomes of a batch, once it was flushed.
+pub(crate) type Flushing<'a, R> = BoxFuture<'a, Result<Vec<R>, StoreError>>;
 
 type Answer<R> = oneshot::Sender<Result<R, StoreError>>;
 type Gathered<T, R> = Arc<Mutex<mpsc::Receiver<(T, Answer<R>)>>>;
@@ -123,6 +118,24 @@ where
         Self { queue }
     }
 
+    /// Starts a group that waits for no company, and whose batches one function takes to a database.
+    pub(crate) fn at_once<S>(
+        name: &'static str,
+        lanes: usize,
+        subject: fn(&T) -> S,
+        database: &DatabaseConnection,
+        flush: for<'a> fn(&'a DatabaseConnection, &'a [T]) -> Flushing<'a, R>,
+    ) -> Self
+    where
+        S: Eq + Hash + 'static,
+    {
+        let database = database.clone();
+        Self::start(name, (lanes, Pace::AtOnce), subject, move |batch| {
+            let database = database.clone();
+            async move { flush(&database, &batch).await }
+        })
+    }
+
     /// Hands over one item and waits for its outcome.
     pub(crate) async fn submit(&self, item: T) -> Result<R, StoreError> {
         let (answer, outcome) = oneshot::channel();
@@ -131,84 +144,6 @@ where
             .await
             .map_err(|_| StoreError::Closed)?;
         outcome.await.map_err(|_| StoreError::Closed)?
-    }
-}
-
-/// What is under way in the lanes of a group.
-#[derive(Clone)]
-struct Traffic {
-    pace: Pace,
-    road: Arc<watch::Sender<Road>>,
-}
-
-/// The state of the traffic.
-struct Road {
-    /// How many batches are under way.
-    batches: usize,
-    /// How many items the last had that ended.
-    last: usize,
-    /// Until when few wait although none is under way.
-    rests_until: Instant,
-}
-
-impl Traffic {
-    fn at(pace: Pace) -> Self {
-        let road = Road {
-            batches: 0,
-            last: 0,
-            rests_until: Instant::now(),
-        };
-        Self {
-            pace,
-            road: Arc::new(watch::Sender::new(road)),
-        }
-    }
-
-    /// A batch of so many items is under way until what is given is dropped.
-    fn begin(&self, items: usize) -> UnderWay {
-        self.road.send_modify(|road| road.batches += 1);
-        UnderWay {
-            traffic: self.clone(),
-            items,
-            began: Instant::now(),
-        }
-    }
-
-    /// Waits until no batch is under way.
-    async fn rests(&self) {
-        let mut road = self.road.subscribe();
-        // The sender is there as long as we are, so this ends with that only.
-        drop(road.wait_for(|road| road.batches == 0).await);
-    }
-
-    /// How many items would be company enough for those that are there now that a batch has ended, and until
-    /// when they wait for them.
-    ///
-    /// Whoever was in that batch may come again at once: then there are soon as many as it had. Else as many
-    /// come as came before: twice as many as are there.
-    fn company(&self, there: usize) -> Option<(usize, Instant)> {
-        let road = self.road.borrow();
-        let waits = self.pace == Pace::Rests && road.batches == 0 && road.last > 1;
-        let wanted = road.last.max(2 * there).min(WORTH_ANOTHER);
-        waits.then_some((wanted, road.rests_until))
-    }
-}
-
-/// A batch that is under way.
-struct UnderWay {
-    traffic: Traffic,
-    items: usize,
-    began: Instant,
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        let took = self.began.elapsed().min(PATIENCE);
-        self.traffic.road.send_modify(|road| {
-            road.batches -= 1;
-            road.last = self.items;
-            road.rests_until = Instant::now() + took;
-        });
     }
 }
 
@@ -258,12 +193,7 @@ async fn gather<I>(queue: &mut mpsc::Receiver<I>, traffic: &Traffic) -> Vec<I> {
     if batch.is_empty() {
         return batch;
     }
-    let end = async {
-        tokio::select! {
-            () = traffic.rests() => {}
-            () = tokio::time::sleep(PATIENCE) => {}
-        }
-    };
+    let end = tokio::time::timeout(PATIENCE, traffic.rests());
     wait_for_company(queue, &mut batch, WORTH_ANOTHER, end).await;
     if let Some((wanted, until)) = traffic.company(batch.len()) {
         let end = tokio::time::sleep_until(until);
@@ -273,18 +203,18 @@ async fn gather<I>(queue: &mut mpsc::Receiver<I>, traffic: &Traffic) -> Vec<I> {
 }
 
 /// Takes in what comes, until there are so many or the wait is at its end.
-async fn wait_for_company<I>(
+async fn wait_for_company<I, E>(
     queue: &mut mpsc::Receiver<I>,
     batch: &mut Vec<I>,
     wanted: usize,
-    end: impl Future<Output = ()>,
+    end: impl Future<Output = E>,
 ) {
     tokio::pin!(end);
     while batch.len() < wanted {
         let room = LARGEST - batch.len();
         tokio::select! {
             biased;
-            () = &mut end => return,
+            _ = &mut end => return,
             more = queue.recv_many(batch, room) => if more == 0 { return },
         }
     }
