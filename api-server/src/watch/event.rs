@@ -164,6 +164,20 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// How it is counted.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Slow => "slow",
+            Self::Behind => "behind",
+            Self::Gone => "gone",
+            Self::Credential => "credential",
+            Self::Again => "again",
+            Self::Unavailable => "unavailable",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
     /// What is told of it last.
     pub(super) fn event(self, position: Option<Position>) -> Event<'static> {
         let cut = |code, hint| Event::Cut {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drover_metrics::table::API_WATCHES_ENDED;
 use drover_store::{Position, Store};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,17 @@ use super::feed::{Batch, Feed};
 use super::form::Told;
 use super::outlet::{Outlet, Telling};
 use super::snapshot::Snapshot;
+
+/// How much is told at a time where resources are shown, in bytes; one event is in any case. One who
+/// reads slowly has no more than that waiting for it, and is told after which event to go on.
+const PIECE: usize = 32 * 1024;
+
+/// Events that are told together.
+#[derive(Default)]
+struct Piece {
+    events: Vec<Told>,
+    bytes: usize,
+}
 
 /// One who watches.
 pub(super) struct Watcher {
@@ -46,6 +58,7 @@ impl Watcher {
         // The place is free although the last word may take its time.
         drop(self);
         outlet.end(ending, position).await;
+        API_WATCHES_ENDED.add([ending.name()], 1);
         tracing::debug!(?ending, ?position, "a watch is over");
     }
 
@@ -83,9 +96,13 @@ impl Watcher {
     async fn tell_snapshot(&mut self, outlet: &mut impl Outlet) -> Result<(), Ending> {
         let position = self.feed.at();
         let mut snapshot = Snapshot::of(self.feed.filter());
-        while let Some(told) = snapshot.next(&self.store).await? {
-            if !told.is_empty() {
-                outlet.tell(Telling::Events(&told), None).await?;
+        while let Some(found) = snapshot.next(&self.store).await? {
+            let mut piece = Piece::default();
+            for event in found {
+                self.tell_before(event, &mut piece, outlet).await?;
+            }
+            if !piece.events.is_empty() {
+                outlet.tell(Telling::Events(&piece.events), None).await?;
             }
         }
         let told = [Told::of(&Event::Synced { position })];
@@ -94,7 +111,7 @@ impl Watcher {
         Ok(())
     }
 
-    async fn tell(&self, outlet: &mut impl Outlet, batch: &Batch) -> Result<(), Ending> {
+    async fn tell(&mut self, outlet: &mut impl Outlet, batch: &Batch) -> Result<(), Ending> {
         let position = Some(self.feed.at());
         if !self.shows_resources {
             let telling = Telling::Page(&batch.page, &batch.choice);
@@ -102,18 +119,36 @@ impl Watcher {
         }
         let rows = self.feed.rows(batch).await?;
         let filter = self.feed.filter();
-        let caller = &filter.caller;
         let changes = &batch.page.changes;
-        let told: Vec<Told> = batch
-            .choice
-            .indexes(changes.len())
-            .into_iter()
-            .filter_map(|index| changes.get(index))
-            .map(|change| {
-                let shown = rows.json(change.resource.id, caller);
-                Told::of(&Event::changed(change)).with("resource", &shown)
-            })
-            .collect();
-        outlet.tell(Telling::Events(&told), position).await
+        let mut piece = Piece::default();
+        for index in batch.choice.indexes(changes.len()) {
+            let Some(change) = changes.get(index) else {
+                continue;
+            };
+            let shown = rows.json(change.resource.id, &filter.caller);
+            let event = Told::of(&Event::changed(change)).with("resource", &shown);
+            self.tell_before(event, &mut piece, outlet).await?;
+        }
+        outlet.tell(Telling::Events(&piece.events), position).await
+    }
+
+    /// Adds an event to a piece, once what is in it has been told if it does not fit beside that.
+    async fn tell_before(
+        &mut self,
+        event: Told,
+        piece: &mut Piece,
+        outlet: &mut impl Outlet,
+    ) -> Result<(), Ending> {
+        if let Some(last) = piece.events.last()
+            && piece.bytes + event.json.len() > PIECE
+        {
+            let reached = last.position;
+            outlet.tell(Telling::Events(&piece.events), reached).await?;
+            self.told = reached;
+            *piece = Piece::default();
+        }
+        piece.bytes += event.json.len();
+        piece.events.push(event);
+        Ok(())
     }
 }

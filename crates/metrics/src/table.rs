@@ -144,6 +144,10 @@ table! {
         "drover_api_request_duration_seconds" in Seconds, SHORT;
     /// Watches that are open.
     API_WATCHES: Gauge[] = "drover_api_watches" in Count;
+    /// Watches that are over, by why: left by whoever watched, cut since it was slow or behind, gone
+    /// where the log had been forgotten, ended with what was shown (`credential`), asked to come
+    /// `again`, or ended by the database (`unavailable`) or the server (`shutdown`).
+    API_WATCHES_ENDED: Counter[outcome] = "drover_api_watches_ended_total" in Count;
     /// Streams that are open, by what they are of: logs, exec or stats.
     API_STREAMS: Gauge[kind] = "drover_api_streams" in Count;
 

@@ -21,7 +21,7 @@
 //!
 //!   installation: Drover itself, embedded or as a cluster, made of all these
 //!   scenarios ---> facts: what is claimed of an installation, the same for both wirings
-//!   counters: what work has cost the parts of a cluster
+//!   counters: what work has cost the parts of a cluster     scrape: what its programs tell of themselves
 //! ```
 //!
 //! A test fails with a panic (`unwrap`, `assert`), not with an `Err` that it returns: only a
@@ -43,6 +43,7 @@ pub mod process;
 mod program;
 pub mod registry;
 pub mod scenarios;
+pub mod scrape;
 pub mod stream;
 pub mod swarm;
 pub mod until;

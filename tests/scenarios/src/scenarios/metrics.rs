@@ -1,13 +1,12 @@
 //! What `/metrics` tells of the work that was done, taken together from all programs.
 
 use anyhow::{Context, Result, ensure};
-use futures::future::try_join_all;
 use serde_json::json;
 
 use super::SOON;
 use crate::facts;
-use crate::http;
 use crate::installation::Drover;
+use crate::scrape::Scrape;
 use crate::until::until;
 
 /// All facts of this theme.
@@ -20,43 +19,6 @@ pub async fn hold(drover: &Drover) {
     ]
     .hold()
     .await;
-}
-
-/// What the programs of an installation tell at one time.
-struct Scrape {
-    texts: Vec<String>,
-}
-
-impl Scrape {
-    /// Asks every program.
-    async fn take(drover: &Drover) -> Result<Self> {
-        let client = http::client()?;
-        let scrapes = drover.health.iter().map(|program| {
-            let request = client.get(format!("{program}/metrics"));
-            async move {
-                let answer = request.send().await?.error_for_status()?;
-                answer.text().await
-            }
-        });
-        let texts = try_join_all(scrapes).await.context("asking for metrics")?;
-        Ok(Self { texts })
-    }
-
-    /// The values of all series of a metric whose labels hold all of these.
-    fn values(&self, metric: &str, labels: &[&str]) -> impl Iterator<Item = f64> {
-        let lines = self.texts.iter().flat_map(|text| text.lines());
-        lines.filter_map(move |line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let rest = series.strip_prefix(metric)?;
-            let is_it = rest.is_empty() || rest.starts_with('{');
-            let fits = labels.iter().all(|label| rest.contains(label));
-            value.parse().ok().filter(|_| is_it && fits)
-        })
-    }
-
-    fn sum(&self, metric: &str, labels: &[&str]) -> f64 {
-        self.values(metric, labels).sum()
-    }
 }
 
 async fn a_container_that_ran_is_told_by_every_part_that_it_went_through(

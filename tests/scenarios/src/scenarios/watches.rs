@@ -18,9 +18,12 @@ use super::SOON;
 use super::people::{holder, key as new_key, somebody};
 use crate::facts;
 use crate::installation::{Api, Drover, id_of};
+use crate::scrape::Scrape;
+use crate::until::until;
 
-/// How long a server waits for one who does not read, and some time to notice.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// How long a server waits for one who does not read, and some time to notice. Half a minute after it
+/// has noticed it closes the connection, and then the reason cannot be read any more.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// All facts of this theme.
 pub async fn hold(drover: &Drover) {
@@ -294,13 +297,25 @@ async fn a_reader_that_is_too_slow_is_cut_with_a_reason_and_goes_on_where_it_was
     drover: &Drover,
 ) -> Result<()> {
     const CONTAINERS: usize = 100;
+    let mut spec = of("slow");
+    spec["metadata"] = json!({ "much": "x".repeat(60 * 1024) });
+    let mut made = Vec::new();
+    for _ in 0..CONTAINERS {
+        made.push(drover.create(spec.clone()).await?);
+    }
+    let cut = || async {
+        let scrape = Scrape::take(drover).await?;
+        anyhow::Ok(scrape.sum("drover_api_watches_ended_total", &[r#"outcome="slow""#]))
+    };
+    let before = cut().await?;
+    // There is more to tell from the start than buffers on the way can take.
     let server = drover.api.servers().first().context("a server")?;
     let address = server.trim_start_matches("http://").parse()?;
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(16 * 1024)?;
     let mut slow = socket.connect(address).await?;
     let request = format!(
-        "GET /v1/watch?include=resource&labels=fact%3Dslow HTTP/1.1\r\nHost: x\r\n\
+        "GET /v1/watch?after=0&include=resource&labels=fact%3Dslow HTTP/1.1\r\nHost: x\r\n\
          Connection: close\r\nAuthorization: Bearer {}\r\n\r\n",
         key(drover)?
     );
@@ -308,13 +323,12 @@ async fn a_reader_that_is_too_slow_is_cut_with_a_reason_and_goes_on_where_it_was
     let mut first = [0; 12];
     slow.read_exact(&mut first).await?;
     ensure!(&first == b"HTTP/1.1 200", "it is no watch");
-    let mut spec = of("slow");
-    spec["metadata"] = json!({ "much": "x".repeat(60 * 1024) });
-    let mut made = Vec::new();
-    for _ in 0..CONTAINERS {
-        made.push(drover.create(spec.clone()).await?);
-    }
-    tokio::time::sleep(PATIENCE).await;
+    until("it is cut", PATIENCE, || async {
+        let cut = cut().await? - before;
+        ensure!(cut >= 1.0, "{cut} were cut");
+        Ok(())
+    })
+    .await?;
     let mut said = Vec::new();
     timeout(SOON, slow.read_to_end(&mut said)).await??;
     let said = String::from_utf8_lossy(&said);
