@@ -53,8 +53,10 @@ impl ByHand {
     pub fn new(options: &Options, parts: Parts) -> Self {
         let announcer = Announcer::new(parts.bus.clone());
         let id = parts.chance.server_id();
-        let runner = crate::runner(id, options, &parts, announcer, CancellationToken::new());
         let (offers, woken) = offers::queue();
+        let caps = Arc::new(crate::caps(options, offers.clone()));
+        let running = CancellationToken::new();
+        let runner = crate::runner(id, options, &parts, (announcer, caps), running);
         Self {
             taker: crate::taker(id, options, &parts),
             settler: Settler {
@@ -89,7 +91,7 @@ impl ByHand {
 
     /// Locks, claims and runs one process, and what follows from it, until it ends or waits.
     pub async fn work(&self, ready: Ready) -> Worked {
-        let mut taken = match self.taker.take(&[ready]).await {
+        let mut taken = match self.taker.take(&[Offer::of(ready)]).await {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::debug!(%error, "nothing could be taken");

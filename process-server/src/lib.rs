@@ -57,8 +57,9 @@ pub use chance::{Chance, SystemChance};
 pub use interference::{Interference, NoInterference};
 pub use retention::Retention;
 
-use engine::caps::Caps;
+use engine::caps::{Caps, Sizes};
 use engine::dispatcher::Dispatcher;
+use engine::offers::{self, Offers};
 use engine::runner::Runner;
 use engine::taking::Taker;
 use engine::{hints, sweep};
@@ -71,7 +72,7 @@ use steps::Surroundings;
 pub struct Options {
     /// The most processes that it works on at the same time.
     pub in_flight: usize,
-    /// The most of them that can be on one host.
+    /// The most of them that are on one host, unless as many are left for all others.
     pub per_host: usize,
     /// The most of them that can be of one project.
     pub per_project: usize,
@@ -146,10 +147,12 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { options, parts, id } = self;
         let announcer = Announcer::new(parts.bus.clone());
-        let runner = runner(id, &options, &parts, announcer, shutdown.clone());
+        let (offers, offered) = offers::queue();
+        let caps = Arc::new(caps(&options, offers.clone()));
+        let runner = runner(id, &options, &parts, (announcer, caps), shutdown.clone());
         let taker = taker(id, &options, &parts);
-        let dispatcher = Dispatcher::new(&options, taker, runner.clone());
-        let offers = dispatcher.offers();
+        let queue = (offers.clone(), offered);
+        let dispatcher = Dispatcher::new(&options, queue, taker, runner.clone());
         let news = Arc::new(Notify::new());
         tracing::info!(server = %id, "process server started");
         tokio::join!(
@@ -187,7 +190,7 @@ fn runner(
     server: ServerId,
     options: &Options,
     parts: &Parts,
-    announcer: Announcer,
+    (announcer, caps): (Announcer, Arc<Caps>),
     stopping: CancellationToken,
 ) -> Arc<Runner> {
     let surroundings = Surroundings {
@@ -213,11 +216,21 @@ fn runner(
         chance: parts.chance.clone(),
         announcer,
         interference: parts.interference.clone(),
-        caps: Arc::new(Caps::new(options.per_host, options.per_project)),
+        caps,
         lease: options.lease,
         policies: options.policies.clone(),
         stopping,
     })
+}
+
+/// The shares of a server, whose lines are called by offers.
+fn caps(options: &Options, offers: Offers) -> Caps {
+    let sizes = Sizes {
+        in_flight: options.in_flight,
+        per_host: options.per_host,
+        per_project: options.per_project,
+    };
+    Caps::new(sizes, offers)
 }
 
 /// What locks and claims for a server.

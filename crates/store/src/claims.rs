@@ -52,6 +52,8 @@ pub struct Claim {
     pub resource: ResourceRef,
     /// The fence that came with the lock.
     pub fence: Fence,
+    /// Whether it is known that what the process waits for has come, so that it is claimed before its moment.
+    pub is_called: bool,
 }
 
 /// A process that is ours now, with its resource.
@@ -67,6 +69,17 @@ pub struct Claimed {
 
 /// The most processes that are woken in one transaction.
 pub const WOKEN_AT_ONCE: usize = 1_000;
+
+impl Ready {
+    /// A process that could be claimed when it is due.
+    pub fn of(process: &Process) -> Self {
+        Self {
+            process: process.id,
+            resource: process.resource,
+            priority: process.priority,
+        }
+    }
+}
 
 type ReadyRow = (Uuid, String, Uuid, i16);
 
@@ -328,7 +341,8 @@ fn take(
 ) -> Option<Process> {
     // The lock is that of the resource that a hint named; only the row knows which is the right one.
     let is_locked = process.resource == claim.resource;
-    let is_asleep = process.phase == Phase::Waiting && process.run_after > now;
+    let waits = process.phase == Phase::Waiting && process.run_after > now;
+    let is_asleep = waits && !claim.is_called;
     if process.fence >= claim.fence || is_asleep || !is_locked {
         return None;
     }

@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use drover_domain::ResourceId;
 use drover_locks::Guard;
-use drover_store::{Claimed, Ready};
+use drover_store::Claimed;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::line::Line;
-use super::offers::{Offer, Offers, queue};
+use super::offers::{Offer, Offers};
 use super::runner::Runner;
 use super::taking::{Taken, Taker};
 use crate::Options;
@@ -52,8 +52,13 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(options: &Options, taker: Taker, runner: Arc<Runner>) -> Self {
-        let (offers, offered) = queue();
+    /// A dispatcher of what comes out of a queue of offers, which it makes offers to as well.
+    pub(crate) fn new(
+        options: &Options,
+        (offers, offered): (Offers, mpsc::Receiver<Offer>),
+        taker: Taker,
+        runner: Arc<Runner>,
+    ) -> Self {
         Self {
             offers,
             offered,
@@ -65,11 +70,6 @@ impl Dispatcher {
             grace: options.grace,
             rests_until: Instant::now(),
         }
-    }
-
-    /// Where to make offers.
-    pub(crate) fn offers(&self) -> Offers {
-        self.offers.clone()
     }
 
     /// Dispatches until `shutdown`, then waits for the runners, at most for the grace.
@@ -133,7 +133,7 @@ impl Dispatcher {
         while batch.len() < BATCH
             && let Some(offer) = waiting.next()
         {
-            if self.at_work.is_at_work(offer.ready) {
+            if self.at_work.is_at_work(offer) {
                 continue;
             }
             if !resources.insert(offer.ready.resource.id) {
@@ -161,7 +161,7 @@ impl Dispatcher {
         if batch.is_empty() {
             return;
         }
-        let offered: Vec<Ready> = batch.iter().map(|(offer, _)| offer.ready).collect();
+        let offered: Vec<Offer> = batch.iter().map(|(offer, _)| *offer).collect();
         let taken = match self.taker.take(&offered).await {
             Ok(taken) => taken,
             Err(error) => {
@@ -202,22 +202,24 @@ impl Dispatcher {
 /// most often one that has superseded the process at work.
 #[derive(Default)]
 struct AtWork {
-    resources: Mutex<HashMap<ResourceId, Vec<Ready>>>,
+    resources: Mutex<HashMap<ResourceId, Vec<Offer>>>,
 }
 
 impl AtWork {
     /// Whether a resource is at work. If it is, the process is offered again when it is not any
     /// more. There are few: one unfinished process a resource, and ended ones that are still told
     /// of.
-    fn is_at_work(&self, ready: Ready) -> bool {
+    fn is_at_work(&self, offer: Offer) -> bool {
         let mut resources = self
             .resources
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match resources.get_mut(&ready.resource.id) {
+        match resources.get_mut(&offer.ready.resource.id) {
             Some(offered) => {
-                if !offered.contains(&ready) {
-                    offered.push(ready);
+                let mut known = offered.iter_mut();
+                match known.find(|known| known.ready == offer.ready) {
+                    Some(known) => known.is_called |= offer.is_called,
+                    None => offered.push(offer),
                 }
                 true
             }
@@ -255,8 +257,8 @@ impl Drop for Place {
             .unwrap_or_else(PoisonError::into_inner);
         let offered = resources.remove(&self.resource).unwrap_or_default();
         drop(resources);
-        for ready in offered {
-            self.offers.now(ready);
+        for offer in offered {
+            self.offers.repeat(offer);
         }
     }
 }

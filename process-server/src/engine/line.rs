@@ -25,11 +25,16 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Puts an offer at the end of its class. One that stands in the line already, or does not fit
-    /// any more, is dropped.
+    /// Puts an offer at the end of its class, or at the beginning if it was called: it has waited before. One
+    /// that stands in the line already, or does not fit any more, is dropped.
     pub(crate) fn join(&mut self, offer: Offer) {
-        if !self.is_full() && self.standing.insert(offer.ready.process) {
-            self.class(offer).push_back(offer);
+        match offer.is_called {
+            _ if self.is_full() => {}
+            true => self.put_back(offer),
+            false if self.standing.insert(offer.ready.process) => {
+                self.class(offer).push_back(offer);
+            }
+            false => {}
         }
     }
 
@@ -93,6 +98,7 @@ mod tests {
                 priority,
             },
             put_off: 0,
+            is_called: false,
         }
     }
 
@@ -138,6 +144,18 @@ mod tests {
             line.next().is_some(),
             "once it was served it may join again"
         );
+    }
+
+    #[test]
+    fn who_is_called_comes_before_those_who_have_not_waited() {
+        let mut line = Line::default();
+        line.join(offer(1, Priority::Normal));
+        line.join(Offer {
+            is_called: true,
+            ..offer(2, Priority::Normal)
+        });
+        let first = line.next().unwrap();
+        assert_eq!(first.ready.process.uuid().as_u128(), 2);
     }
 
     #[test]

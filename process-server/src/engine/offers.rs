@@ -24,6 +24,18 @@ pub(crate) struct Offer {
     pub(crate) ready: Ready,
     /// How often it was put off because the lock was held.
     pub(crate) put_off: u32,
+    /// Whether it was told to wait for a turn that has come: it need not wait for the moment in its row.
+    pub(crate) is_called: bool,
+}
+
+impl Offer {
+    pub(crate) fn of(ready: Ready) -> Self {
+        Self {
+            ready,
+            put_off: 0,
+            is_called: false,
+        }
+    }
 }
 
 /// Where to make offers.
@@ -48,12 +60,25 @@ pub(crate) fn queue() -> (Offers, mpsc::Receiver<Offer>) {
 impl Offers {
     /// Offers a process now.
     pub(crate) fn now(&self, ready: Ready) {
-        self.send(Offer { ready, put_off: 0 });
+        self.send(Offer::of(ready));
+    }
+
+    /// Offers a process now that waits for a turn which has come.
+    pub(crate) fn call(&self, ready: Ready) {
+        self.send(Offer {
+            is_called: true,
+            ..Offer::of(ready)
+        });
+    }
+
+    /// Makes an offer again.
+    pub(crate) fn repeat(&self, offer: Offer) {
+        self.send(offer);
     }
 
     /// Offers a process a little later.
     pub(crate) fn later(&self, ready: Ready, delay: Duration) {
-        self.send_later(Offer { ready, put_off: 0 }, delay);
+        self.send_later(Offer::of(ready), delay);
     }
 
     /// Repeats an offer a little later, a bounded number of times.

@@ -85,12 +85,7 @@ impl Runner {
                 Err(Stop::NotOurs | Stop::Interrupted) => return None,
             }
         };
-        let ready = Ready {
-            process: rested.id,
-            resource: rested.resource,
-            priority: rested.priority,
-        };
-        Some((ready, self.clock.now().until(rested.run_after)))
+        Some((Ready::of(&rested), self.clock.now().until(rested.run_after)))
     }
 
     /// Drives one process. Gives the process that is to be looked at next: the successor to chain
@@ -291,10 +286,13 @@ impl Runner {
     }
 }
 
-fn wait_for_turn(Full { sharer, cap, delay }: Full) -> Outcome {
+fn wait_for_turn(full: Full) -> Outcome {
+    let Full {
+        sharer, at_work, ..
+    } = full;
     Outcome::Wait {
-        reason: format!("{sharer} has {cap} processes at work already, which is its share"),
-        delay,
+        reason: format!("{sharer} has {at_work} processes at work already, which is its share"),
+        delay: full.delay,
         waits_for: None,
         progress: None,
     }

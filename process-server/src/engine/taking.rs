@@ -6,8 +6,9 @@ use std::time::Duration;
 use drover_domain::ServerId;
 use drover_locks::{Acquisition, Guard, LockError, LockManager};
 use drover_store::clock::Clock;
-use drover_store::{Claim, Claimed, Ready, Store, StoreError};
+use drover_store::{Claim, Claimed, Store, StoreError};
 
+use super::offers::Offer;
 use crate::vitals;
 
 /// Locks and claims for one server.
@@ -41,17 +42,18 @@ pub(crate) enum TakeError {
 
 impl Taker {
     /// Takes processes of different resources. The answers are in the order of the questions.
-    pub(crate) async fn take(&self, offered: &[Ready]) -> Result<Vec<Taken>, TakeError> {
-        let resources: Vec<_> = offered.iter().map(|ready| ready.resource).collect();
+    pub(crate) async fn take(&self, offered: &[Offer]) -> Result<Vec<Taken>, TakeError> {
+        let resources: Vec<_> = offered.iter().map(|offer| offer.ready.resource).collect();
         let acquired = self.locks.acquire(&resources).await?;
         let claims: Vec<Claim> = offered
             .iter()
             .zip(&acquired)
-            .filter_map(|(ready, acquisition)| match acquisition {
+            .filter_map(|(offer, acquisition)| match acquisition {
                 Acquisition::Acquired(guard) => Some(Claim {
-                    process: ready.process,
-                    resource: ready.resource,
+                    process: offer.ready.process,
+                    resource: offer.ready.resource,
                     fence: guard.fence(),
+                    is_called: offer.is_called,
                 }),
                 Acquisition::Held => None,
             })

@@ -18,6 +18,7 @@ facts! {
     a_claim_says_who_works_on_what_and_until_when,
     a_claim_needs_a_higher_fence,
     a_sleeping_process_is_not_claimed_before_its_moment,
+    a_sleeping_process_that_is_called_is_claimed_before_its_moment,
     a_finished_process_is_never_claimed,
     each_claim_of_many_has_its_own_answer,
     of_servers_that_race_the_highest_fence_has_the_process,
@@ -30,6 +31,7 @@ async fn a_claim_says_who_works_on_what_and_until_when(world: World) {
         process: intent.process.id,
         resource: intent.resource.reference(),
         fence: Fence::from_raw(7),
+        is_called: false,
     };
     let server = fresh::server_id();
     let answers = world.store.claim(&[claim], server, at(3), LEASE).await;
@@ -65,6 +67,19 @@ async fn a_sleeping_process_is_not_claimed_before_its_moment(world: World) {
     let owned = world.claim(process.id, 9, at(10)).await.unwrap();
     assert_eq!(owned.process.phase, Phase::Running);
     assert_eq!(owned.process.journal, process.journal);
+}
+
+async fn a_sleeping_process_that_is_called_is_claimed_before_its_moment(world: World) {
+    let process = world.waiting("one", Duration::from_secs(10), None).await;
+    let called = Claim {
+        is_called: true,
+        ..world.claim_of(process.id, 9).await
+    };
+    let server = fresh::server_id();
+    let answers = world.store.take(&[called], server, at(1), LEASE).await;
+    let owned = answers.unwrap().remove(0).unwrap();
+    assert_eq!(owned.process.phase, Phase::Running);
+    assert_eq!(owned.process.run_after, at(31));
 }
 
 async fn a_finished_process_is_never_claimed(world: World) {

@@ -28,6 +28,7 @@ async fn call(store: &Store) -> Vec<(&'static str, Result<(), StoreError>)> {
         process: intent.process.id,
         resource: intent.resource.reference(),
         fence: Fence::from_raw(1),
+        is_called: false,
     }];
     let owned = Claimed {
         process: intent.process.clone(),

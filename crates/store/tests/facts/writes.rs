@@ -132,6 +132,7 @@ async fn prepare(world: &World, intents: &[Intent], full: ResourceId, free: Reso
             process: intent.process.id,
             resource: intent.resource.reference(),
             fence: Fence::from_raw(5),
+            is_called: false,
         })
         .collect();
     let server = drover_domain::ServerId::new(full.uuid());

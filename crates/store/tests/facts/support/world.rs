@@ -127,6 +127,7 @@ impl World {
             process,
             resource,
             fence: Fence::from_raw(fence),
+            is_called: false,
         }
     }
 
