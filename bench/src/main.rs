@@ -20,6 +20,7 @@
 //! | `faults` | W5: every part is killed, stopped or wiped with 1,000 creates under way: what is lost or done twice, and when all is settled |
 //! | `agents` | W6: 5,000 agents that do nothing, and all of them after the agent server was killed |
 //! | `docker` | W2: 100 real containers, beside the bare Docker API and Docker Swarm |
+//! | `docker-embedded` | the same by one process |
 //! | `placement` | how long it takes to choose one of 5,000 hosts with 100,000 containers |
 //! | `floors` | what PostgreSQL and etcd alone can do here, to read the others by |
 //!

@@ -38,6 +38,8 @@ pub(crate) enum Workload {
     Agents(agents::Size),
     /// Real containers, beside the bare engine and Docker Swarm
     Docker(docker::Size),
+    /// Real containers by one process, beside the bare engine and Docker Swarm
+    DockerEmbedded(docker::Size),
     /// Choosing hosts
     Placement(placement::Size),
     /// The database and the lock service alone
@@ -59,7 +61,8 @@ impl Workload {
             Self::Watchers(size) => watchers::run(*size).await,
             Self::Faults(size) => faults::run(size).await,
             Self::Agents(size) => agents::run(*size).await,
-            Self::Docker(size) => docker::run(*size).await,
+            Self::Docker(size) => docker::on_cluster(*size).await,
+            Self::DockerEmbedded(size) => docker::on_one_process(*size).await,
             Self::Placement(size) => placement::run(*size),
             Self::Floors(size) => floors::run(*size).await,
         }
@@ -80,6 +83,7 @@ impl Workload {
             Self::Faults(_) => "faults",
             Self::Agents(_) => "agents",
             Self::Docker(_) => "docker",
+            Self::DockerEmbedded(_) => "docker-embedded",
             Self::Placement(_) => "placement",
             Self::Floors(_) => "floors",
         }
@@ -102,7 +106,7 @@ fn parsed(lines: &[&str]) -> Vec<Workload> {
     parsed.flatten().collect()
 }
 
-const ALL: [&str; 15] = [
+const ALL: [&str; 16] = [
     "create",
     "create-embedded",
     "matrix",
@@ -116,6 +120,7 @@ const ALL: [&str; 15] = [
     "faults",
     "agents",
     "docker",
+    "docker-embedded",
     "placement",
     "floors",
 ];

@@ -88,6 +88,12 @@ impl System {
         Self::with_hosts(Wiring::Embedded(Box::new(embedded)), hosts).await
     }
 
+    /// `droverd standalone` with the machine's Docker engine.
+    pub(crate) async fn embedded_with_docker() -> Result<Self> {
+        let embedded = Embedded::start(Runtime::Docker).await?;
+        Self::with_hosts(Wiring::Embedded(Box::new(embedded)), 0).await
+    }
+
     async fn with_hosts(wiring: Wiring, hosts: usize) -> Result<Self> {
         let key = std::fs::read_to_string(&wiring.drover().key_file)?;
         let mut system = Self {

@@ -23,9 +23,9 @@ use drover_scenarios::docker::{Engine, HELLO};
 use drover_scenarios::installation::Drover;
 use drover_scenarios::swarm::{Replicas, Swarm};
 use futures::future::try_join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::budget::resident_kib;
+use crate::budget::{Reading, resident_kib};
 use crate::load::create_all;
 use crate::machine;
 use crate::observer::{Observer, Seen};
@@ -74,24 +74,59 @@ impl Network {
     }
 }
 
-pub(crate) async fn run(size: Size) -> Result<Outcome> {
-    let parameters = json!({
-        "containers": size.containers, "connections": size.connections, "rounds": size.rounds,
-        "network": size.network.name(),
-    });
+/// By a cluster, with one agent beside it.
+pub(crate) async fn on_cluster(size: Size) -> Result<Outcome> {
     let mut system = System::with_docker().await?;
-    let mut outcome = Outcome::of("docker", parameters);
+    let mut outcome = Outcome::of("docker", size.parameters());
     let agent = system.cluster_parts()?.agents[0].id();
-    let observer = Observer::begin(system.api()).await?;
     let alone = resident_kib(agent) / 1024.0;
-    let warm_up = Size {
+    let observer = warm_up(&system, size).await?;
+    let held = resident_kib(agent) / 1024.0;
+    clear(&system, &observer).await?;
+    compare(&system, &observer, size, &mut outcome).await?;
+    outcome.add("memory of the agent with none", alone, "MiB");
+    let name = format!("memory of the agent with {}", size.held);
+    outcome.add_with_goal(name, held, "MiB", "< 15");
+    Ok(outcome)
+}
+
+/// By `droverd standalone`, which is its own agent.
+pub(crate) async fn on_one_process(size: Size) -> Result<Outcome> {
+    let system = System::embedded_with_docker().await?;
+    let mut outcome = Outcome::of("docker-embedded", size.parameters());
+    let observer = warm_up(&system, size).await?;
+    clear(&system, &observer).await?;
+    compare(&system, &observer, size, &mut outcome).await?;
+    Ok(outcome)
+}
+
+impl Size {
+    fn parameters(self) -> Value {
+        json!({
+            "containers": self.containers, "connections": self.connections, "rounds": self.rounds,
+            "network": self.network.name(),
+        })
+    }
+}
+
+/// Runs the containers that the agent is to hold, so that nothing is done for the first time later.
+async fn warm_up(system: &System, size: Size) -> Result<Observer> {
+    let observer = Observer::begin(system.api()).await?;
+    let held = Size {
         containers: size.held,
         ..size
     };
-    by_drover(&system, &observer, warm_up).await?;
-    let held = resident_kib(agent) / 1024.0;
-    clear(&system, &observer).await?;
+    by_drover(system, &observer, held, None).await?;
+    Ok(observer)
+}
 
+/// The rounds of all three.
+async fn compare(
+    system: &System,
+    observer: &Observer,
+    size: Size,
+    outcome: &mut Outcome,
+) -> Result<()> {
     // An engine may be unable to be one, too: those that keep containers alive without themselves are.
     let has_peer = match Swarm::begin(system.drover().engine()?).await {
         Ok(_) => true,
@@ -102,12 +137,13 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
     };
     let (mut bare, mut ours, mut peers) = (Vec::new(), Vec::new(), Vec::new());
     let mut times = Vec::new();
-    for _ in 0..size.rounds {
+    for round in 1..=size.rounds {
         bare.push(by_hand(system.drover(), size).await?);
-        let (rate, round) = by_drover(&system, &observer, size).await?;
+        let costs = (round == size.rounds).then_some(&mut *outcome);
+        let (rate, round) = by_drover(system, observer, size, costs).await?;
         ours.push(rate);
         times.extend(round);
-        clear(&system, &observer).await?;
+        clear(system, observer).await?;
         if has_peer {
             peers.push(by_swarm(system.drover(), size).await?);
         }
@@ -124,30 +160,33 @@ pub(crate) async fn run(size: Size) -> Result<Outcome> {
         outcome.add("Swarm to bare", peer / bare * 100.0, "%");
         outcome.add_headline("Drover to Swarm", ours / peer * 100.0, "%");
     }
-    Times::of(times).add_to(&mut outcome, "asked to running");
-    outcome.add("memory of the agent with none", alone, "MiB");
-    let name = format!("memory of the agent with {}", size.held);
-    outcome.add_with_goal(name, held, "MiB", "< 15");
-    Ok(outcome)
+    Times::of(times).add_to(outcome, "asked to running");
+    Ok(())
 }
 
-/// One round of Drover: containers a second, and how long each took.
+/// One round of Drover: containers a second, and how long each took; and what they have cost, if that is
+/// asked for.
 async fn by_drover(
     system: &System,
     observer: &Observer,
     size: Size,
+    costs: Option<&mut Outcome>,
 ) -> Result<(f64, Vec<Duration>)> {
     let spec = json!({
         "start": true, "command": COMMAND, "networks": [{ "network": size.network.name() }],
     });
     let spec = system.drover().hello(spec).to_string();
     machine::until_at_rest().await;
+    let before = Reading::first(system).await?;
     let created = create_all(system, &spec, size.containers, size.connections).await?;
     let ran = |seen: &Seen| {
         let moments = created.iter().map(|one| seen.running.get(&one.id).copied());
         moments.collect::<Option<Vec<_>>>()
     };
     let ran = observer.until("all run", WITHIN, ran).await?;
+    if let Some(outcome) = costs {
+        before.end(system, size.containers, outcome).await?;
+    }
     let first = created.iter().map(|one| one.asked).min().context("one")?;
     let last = ran.iter().max().context("one")?;
     let rate = size.containers as f64 / (*last - first).as_secs_f64();
