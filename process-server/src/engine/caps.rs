@@ -71,7 +71,7 @@ struct Share {
     at_work: usize,
     /// Those who wait for their turn, the oldest first: the id of a process begins with its time.
     line: BTreeMap<ProcessId, Ready>,
-    /// How many have left since the line was called.
+    /// How many have left since the line was called, or began.
     left: usize,
 }
 
@@ -127,6 +127,9 @@ impl Caps {
             let cap = self.cap(*sharer, of_all);
             let share = books.shares.entry(*sharer).or_default();
             if share.at_work >= cap {
+                if share.line.is_empty() {
+                    share.left = 0;
+                }
                 if share.line.len() < LONGEST_LINE {
                     share.line.insert(process.id, Ready::of(process));
                 }
@@ -351,6 +354,19 @@ mod tests {
         drop(at_work);
         drop(back);
         assert_eq!(called(&mut offers), [3, 4, 5], "nobody is left behind");
+    }
+
+    #[test]
+    fn who_left_before_there_was_a_line_calls_nobody() {
+        let (caps, mut offers) = caps(16, 16, 16);
+        let mut at_work = enter(&caps, 1, 100..116);
+        at_work.pop();
+        at_work.extend(enter(&caps, 1, 116..117));
+        assert!(enter(&caps, 1, 1..4).is_empty());
+        at_work.pop();
+        assert!(called(&mut offers).is_empty());
+        at_work.pop();
+        assert_eq!(called(&mut offers), [1, 2]);
     }
 
     #[test]
