@@ -217,6 +217,7 @@ fn runner(
         announcer,
         interference: parts.interference.clone(),
         caps,
+        company: Arc::default(),
         lease: options.lease,
         policies: options.policies.clone(),
         stopping,

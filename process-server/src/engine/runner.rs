@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::caps::{Caps, Full};
+use super::company::Company;
 use crate::steps::{self, StepError, Surroundings};
 use crate::{Chance, Interference, vitals};
 
@@ -44,6 +45,7 @@ pub(crate) struct Runner {
     pub(crate) announcer: Announcer,
     pub(crate) interference: Arc<dyn Interference>,
     pub(crate) caps: Arc<Caps>,
+    pub(crate) company: Arc<Company>,
     pub(crate) lease: Duration,
     pub(crate) policies: Policies,
     /// Ends when the server is to stop: no further step is begun then.
@@ -177,6 +179,7 @@ impl Runner {
                 return Ok(advance(process, resource, step, outcome, moment));
             }
         };
+        let asks = self.company.join(resource.host);
         let outcome = if again > AGAIN_AT_ONCE {
             Outcome::Retry(Failure::new(
                 "what the step had read was out of date each time",
@@ -191,13 +194,10 @@ impl Runner {
         if let Outcome::Retry(failure) | Outcome::Fail(failure) = &outcome {
             tracing::info!(%step, reason = %failure, "step did not succeed");
         }
-        Ok(advance(
-            process,
-            resource,
-            step,
-            outcome,
-            self.moment(began),
-        ))
+        let moment = self.moment(began);
+        let decided = advance(process, resource, step, outcome, moment);
+        asks.gather().await;
+        Ok(decided)
     }
 
     async fn run_step(

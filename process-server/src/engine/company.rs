@@ -1,0 +1,214 @@
+//! Company: what a busy host has done one by one is written together.
+//!
+//! A host ends what it was asked for one at a time, and the busier it is the longer each takes. Written one by
+//! one, each has a transaction, a flight of locks and a look at the change log of its own, which cost about as
+//! much as those of twenty; often the host itself could use the processors. So whoever was answered after a long
+//! time waits a small part of it for others of the same host.
+//!
+//! ```text
+//!   asks the host --> answered soon -----------------------> goes, and whoever waits goes with it
+//!                \--> answered late --> waits for company --> goes with all who wait:
+//!                                        - the first of them has waited long enough
+//!                                        - somebody goes who does not wait
+//!                                        - nobody is left who asks
+//! ```
+//!
+//! So a lone process waits for nothing, nor does the last of many; and nobody's answer takes longer than
+//! [`PART`] more than it did.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use drover_domain::ResourceId;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// One waits for this part of the time that the host took.
+const PART: u32 = 16;
+/// The longest wait. Of a host that ends twenty a second it gathers five, which cost a fifth each; twice as
+/// many would save a tenth more.
+const LONGEST: Duration = Duration::from_millis(250);
+/// Shorter waits are not begun: a timer is no more exact, and such hosts answer many in one transaction anyway.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// Those who ask one host.
+#[derive(Default)]
+struct Party {
+    /// How many ask.
+    asking: usize,
+    /// Is cancelled when those who wait go.
+    departure: CancellationToken,
+}
+
+impl Party {
+    fn depart(&mut self) {
+        std::mem::take(&mut self.departure).cancel();
+    }
+}
+
+/// Those who ask hosts, and those who wait for one another.
+#[derive(Default)]
+pub(crate) struct Company {
+    parties: Mutex<HashMap<ResourceId, Party>>,
+}
+
+/// One who asks a host, or no host at all, as long as it lives.
+pub(crate) struct Member {
+    company: Arc<Company>,
+    host: Option<ResourceId>,
+    since: Instant,
+}
+
+impl Company {
+    /// From now on a host is asked.
+    pub(crate) fn join(self: &Arc<Self>, host: Option<ResourceId>) -> Member {
+        if let Some(host) = host {
+            self.parties().entry(host).or_default().asking += 1;
+        }
+        Member {
+            company: self.clone(),
+            host,
+            since: Instant::now(),
+        }
+    }
+
+    fn parties(&self) -> MutexGuard<'_, HashMap<ResourceId, Party>> {
+        self.parties.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One who asked does not any more: it waits for those who still do, if there are any, or goes with all who
+    /// wait.
+    fn leave(&self, host: ResourceId, waits: bool) -> Option<CancellationToken> {
+        let mut parties = self.parties();
+        let party = parties.get_mut(&host)?;
+        party.asking = party.asking.saturating_sub(1);
+        if waits && party.asking > 0 {
+            return Some(party.departure.clone());
+        }
+        party.depart();
+        if party.asking == 0 {
+            parties.remove(&host);
+        }
+        None
+    }
+
+    fn depart(&self, host: ResourceId) {
+        if let Some(party) = self.parties().get_mut(&host) {
+            party.depart();
+        }
+    }
+}
+
+impl Member {
+    /// The host has answered: waits for others of it, for a small part of the time that it took.
+    pub(crate) async fn gather(mut self) {
+        let patience = patience(self.since.elapsed());
+        if patience < SHORTEST {
+            return;
+        }
+        let Some(host) = self.host.take() else {
+            return;
+        };
+        let Some(departure) = self.company.leave(host, true) else {
+            return;
+        };
+        if tokio::time::timeout(patience, departure.cancelled())
+            .await
+            .is_err()
+        {
+            self.company.depart(host);
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let Some(host) = self.host.take() {
+            self.company.leave(host, false);
+        }
+    }
+}
+
+/// How long one waits whose answer took so long.
+fn patience(took: Duration) -> Duration {
+    (took / PART).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+    use tokio::time::sleep;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn host(number: u128) -> Option<ResourceId> {
+        Some(ResourceId::new(Uuid::from_u128(number)))
+    }
+
+    /// Asks a host that answers after so many milliseconds; tells after how many it is gone.
+    async fn ask(company: &Arc<Company>, host: Option<ResourceId>, answered: u64) -> u128 {
+        let asks = company.join(host);
+        let began = Instant::now();
+        sleep(Duration::from_millis(answered)).await;
+        asks.gather().await;
+        began.elapsed().as_millis()
+    }
+
+    /// Asks one host so many times at once.
+    async fn ask_all(answered: impl IntoIterator<Item = u64>) -> Vec<u128> {
+        let company = Arc::default();
+        let gone = join_all(answered.into_iter().map(|at| ask(&company, host(1), at))).await;
+        assert!(company.parties().is_empty(), "nothing is kept");
+        gone
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_alone_waits_for_nothing_and_nor_does_the_last() {
+        assert_eq!(ask_all([4_000]).await, [4_000]);
+        assert_eq!(ask_all([4_000, 4_100]).await, [4_100, 4_100]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_are_answered_one_after_the_other_go_together() {
+        let gone = ask_all([1_600, 1_640, 1_680, 1_760, 9_000]).await;
+        assert_eq!(gone, [1_700, 1_700, 1_700, 1_870, 9_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_answered_soon_goes_at_once_and_takes_the_others_along() {
+        let company = Arc::default();
+        let late = ask(&company, host(1), 3_200);
+        let soon = async {
+            sleep(Duration::from_millis(3_250)).await;
+            ask(&company, host(1), 50).await
+        };
+        let other = ask(&company, host(1), 9_000);
+        assert_eq!(tokio::join!(late, soon, other), (3_300, 50, 9_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_the_bound_or_for_those_of_another_host() {
+        let company = Arc::default();
+        let gone = tokio::join!(
+            ask(&company, host(1), 60_000),
+            ask(&company, host(1), 90_000),
+            ask(&company, host(2), 60_000),
+            ask(&company, None, 60_000),
+        );
+        assert_eq!(gone, (60_250, 90_000, 60_000, 60_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_is_not_waited_for() {
+        let company: Arc<Company> = Arc::default();
+        let given_up = company.join(host(1));
+        let asks = ask(&company, host(1), 3_200);
+        let gives_up = async {
+            sleep(Duration::from_millis(3_210)).await;
+            drop(given_up);
+        };
+        assert_eq!(tokio::join!(asks, gives_up).0, 3_210);
+    }
+}
