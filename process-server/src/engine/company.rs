@@ -3,14 +3,15 @@
 //! A host ends what it was asked for one at a time, and the busier it is the longer each takes. Written one by
 //! one, each has a transaction, a flight of locks and a look at the change log of its own, which cost about as
 //! much as those of twenty; often the host itself could use the processors. So whoever was answered after a long
-//! time waits a small part of it for others of the same host.
+//! time waits a small part of it for others of the same host, if any are to be expected within it: a host that
+//! has answered the last of so many after so long answers the next one after that time divided by their number.
 //!
 //! ```text
-//!   asks the host --> answered soon -----------------------> goes, and whoever waits goes with it
-//!                \--> answered late --> waits for company --> goes with all who wait:
-//!                                        - the first of them has waited long enough
-//!                                        - somebody goes who does not wait
-//!                                        - nobody is left who asks
+//!   asks the host --> answered soon, or among few -----------------> goes, and whoever waits goes with it
+//!                \--> answered late, among many --> waits --> goes with all who wait:
+//!                                                    - the first of them has waited long enough
+//!                                                    - somebody goes who does not wait
+//!                                                    - nobody is left who asks
 //! ```
 //!
 //! So a lone process waits for nothing, nor does the last of many; and nobody's answer takes longer than
@@ -36,7 +37,7 @@ const SHORTEST: Duration = Duration::from_millis(10);
 #[derive(Default)]
 struct Party {
     /// How many ask.
-    asking: usize,
+    asking: u32,
     /// Is cancelled when those who wait go.
     departure: CancellationToken,
 }
@@ -57,18 +58,25 @@ pub(crate) struct Company {
 pub(crate) struct Member {
     company: Arc<Company>,
     host: Option<ResourceId>,
+    /// How many asked it then, this one included.
+    among: u32,
     since: Instant,
 }
 
 impl Company {
     /// From now on a host is asked.
     pub(crate) fn join(self: &Arc<Self>, host: Option<ResourceId>) -> Member {
+        let mut among = 0;
         if let Some(host) = host {
-            self.parties().entry(host).or_default().asking += 1;
+            let mut parties = self.parties();
+            let party = parties.entry(host).or_default();
+            party.asking += 1;
+            among = party.asking;
         }
         Member {
             company: self.clone(),
             host,
+            among,
             since: Instant::now(),
         }
     }
@@ -103,10 +111,9 @@ impl Company {
 impl Member {
     /// The host has answered: waits for others of it, for a small part of the time that it took.
     pub(crate) async fn gather(mut self) {
-        let patience = patience(self.since.elapsed());
-        if patience < SHORTEST {
+        let Some(patience) = patience(self.since.elapsed(), self.among) else {
             return;
-        }
+        };
         let Some(host) = self.host.take() else {
             return;
         };
@@ -130,9 +137,10 @@ impl Drop for Member {
     }
 }
 
-/// How long one waits whose answer took so long.
-fn patience(took: Duration) -> Duration {
-    (took / PART).min(LONGEST)
+/// How long one waits whose answer took so long, among so many, if it is to expect company by waiting.
+fn patience(took: Duration, among: u32) -> Option<Duration> {
+    let patience = (took / PART).min(LONGEST);
+    (patience >= SHORTEST && patience * among >= took).then_some(patience)
 }
 
 #[cfg(test)]
@@ -143,8 +151,18 @@ mod tests {
 
     use super::*;
 
+    /// So many ask a host that is busy enough to be waited for.
+    const MANY: usize = 300;
+
     fn host(number: u128) -> Option<ResourceId> {
         Some(ResourceId::new(Uuid::from_u128(number)))
+    }
+
+    /// So many ask a host, and go on to do so.
+    fn crowd(company: &Arc<Company>, size: usize) -> Vec<Member> {
+        std::iter::repeat_with(|| company.join(host(1)))
+            .take(size)
+            .collect()
     }
 
     /// Asks a host that answers after so many milliseconds; tells after how many it is gone.
@@ -156,59 +174,73 @@ mod tests {
         began.elapsed().as_millis()
     }
 
-    /// Asks one host so many times at once.
-    async fn ask_all(answered: impl IntoIterator<Item = u64>) -> Vec<u128> {
-        let company = Arc::default();
-        let gone = join_all(answered.into_iter().map(|at| ask(&company, host(1), at))).await;
-        assert!(company.parties().is_empty(), "nothing is kept");
-        gone
-    }
-
     #[tokio::test(start_paused = true)]
-    async fn who_is_alone_waits_for_nothing_and_nor_does_the_last() {
-        assert_eq!(ask_all([4_000]).await, [4_000]);
-        assert_eq!(ask_all([4_000, 4_100]).await, [4_100, 4_100]);
+    async fn who_is_alone_or_among_few_waits_for_nothing() {
+        let company = Arc::default();
+        assert_eq!(ask(&company, host(1), 4_000).await, 4_000);
+        let _few = crowd(&company, 14);
+        assert_eq!(ask(&company, host(1), 4_000).await, 4_000);
     }
 
     #[tokio::test(start_paused = true)]
     async fn those_who_are_answered_one_after_the_other_go_together() {
-        let gone = ask_all([1_600, 1_640, 1_680, 1_760, 9_000]).await;
-        assert_eq!(gone, [1_700, 1_700, 1_700, 1_870, 9_000]);
+        let company = Arc::default();
+        let _crowd = crowd(&company, MANY);
+        let answered = [1_600, 1_640, 1_680, 1_760];
+        let gone = join_all(answered.map(|at| ask(&company, host(1), at))).await;
+        assert_eq!(gone, [1_700, 1_700, 1_700, 1_870]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_waits_for_nobody() {
+        let company: Arc<Company> = Arc::default();
+        let crowd = crowd(&company, MANY);
+        let goes = async {
+            sleep(Duration::from_millis(3_100)).await;
+            drop(crowd);
+        };
+        let gone = tokio::join!(
+            ask(&company, host(1), 3_200),
+            ask(&company, host(1), 3_240),
+            goes
+        );
+        assert_eq!((gone.0, gone.1), (3_240, 3_240));
+        assert!(company.parties().is_empty(), "nothing is kept");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_was_answered_soon_goes_at_once_and_takes_the_others_along() {
         let company = Arc::default();
-        let late = ask(&company, host(1), 3_200);
+        let _crowd = crowd(&company, MANY);
         let soon = async {
             sleep(Duration::from_millis(3_250)).await;
             ask(&company, host(1), 50).await
         };
-        let other = ask(&company, host(1), 9_000);
-        assert_eq!(tokio::join!(late, soon, other), (3_300, 50, 9_000));
+        let gone = tokio::join!(ask(&company, host(1), 3_200), soon);
+        assert_eq!(gone, (3_300, 50));
     }
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_the_bound_or_for_those_of_another_host() {
         let company = Arc::default();
+        let _crowd = crowd(&company, MANY);
         let gone = tokio::join!(
             ask(&company, host(1), 60_000),
-            ask(&company, host(1), 90_000),
             ask(&company, host(2), 60_000),
             ask(&company, None, 60_000),
         );
-        assert_eq!(gone, (60_250, 90_000, 60_000, 60_000));
+        assert_eq!(gone, (60_250, 60_000, 60_000));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_is_not_waited_for() {
         let company: Arc<Company> = Arc::default();
-        let given_up = company.join(host(1));
-        let asks = ask(&company, host(1), 3_200);
+        let crowd = crowd(&company, MANY);
         let gives_up = async {
             sleep(Duration::from_millis(3_210)).await;
-            drop(given_up);
+            drop(crowd);
         };
-        assert_eq!(tokio::join!(asks, gives_up).0, 3_210);
+        let (gone, ()) = tokio::join!(ask(&company, host(1), 3_200), gives_up);
+        assert_eq!(gone, 3_210);
     }
 }
