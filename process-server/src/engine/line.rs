@@ -4,7 +4,7 @@
 //! that waits, so that what is not urgent comes too, however much is. A process stands in the line
 //! once: the sweep may offer it again and again while it waits.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use drover_domain::ProcessId;
 use drover_domain::process::Priority;
@@ -20,29 +20,40 @@ const LONGEST: usize = 16_384;
 #[derive(Default)]
 pub(crate) struct Line {
     classes: [VecDeque<Offer>; Priority::ALL.len()],
-    standing: HashSet<ProcessId>,
+    /// Who stands in it, and whether it was called.
+    standing: HashMap<ProcessId, bool>,
     served: u32,
 }
 
 impl Line {
     /// Puts an offer at the end of its class, or at the beginning if it was called: it has waited before. One
-    /// that stands in the line already, or does not fit any more, is dropped.
+    /// that stands in the line already is called where it stands; one that does not fit any more is dropped.
     pub(crate) fn join(&mut self, offer: Offer) {
+        if self.is_standing(offer) || self.is_full() {
+            return;
+        }
+        self.standing.insert(offer.ready.process, offer.is_called);
         match offer.is_called {
-            _ if self.is_full() => {}
-            true => self.put_back(offer),
-            false if self.standing.insert(offer.ready.process) => {
-                self.class(offer).push_back(offer);
-            }
-            false => {}
+            true => self.class(offer).push_front(offer),
+            false => self.class(offer).push_back(offer),
         }
     }
 
     /// Puts an offer back to where it came from.
     pub(crate) fn put_back(&mut self, offer: Offer) {
-        if self.standing.insert(offer.ready.process) {
+        if !self.is_standing(offer) {
+            self.standing.insert(offer.ready.process, offer.is_called);
             self.class(offer).push_front(offer);
         }
+    }
+
+    /// Whether a process stands in the line. If it does, and this offer calls it, it is called.
+    fn is_standing(&mut self, offer: Offer) -> bool {
+        let Some(is_called) = self.standing.get_mut(&offer.ready.process) else {
+            return false;
+        };
+        *is_called |= offer.is_called;
+        true
     }
 
     /// Takes the offer whose turn it is.
@@ -54,8 +65,11 @@ impl Line {
             _ => self.classes.iter_mut().find(has_some),
         };
         let offer = class?.pop_front()?;
-        self.standing.remove(&offer.ready.process);
-        Some(offer)
+        let is_called = self.standing.remove(&offer.ready.process);
+        Some(Offer {
+            is_called: is_called.unwrap_or(offer.is_called),
+            ..offer
+        })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -156,6 +170,22 @@ mod tests {
         });
         let first = line.next().unwrap();
         assert_eq!(first.ready.process.uuid().as_u128(), 2);
+    }
+
+    #[test]
+    fn who_is_called_while_it_stands_in_the_line_is_called_all_the_same() {
+        let called = Offer {
+            is_called: true,
+            ..offer(1, Priority::Normal)
+        };
+        for again in [called, offer(1, Priority::Normal)] {
+            let mut line = Line::default();
+            line.join(offer(1, Priority::Normal));
+            line.join(called);
+            line.put_back(again);
+            assert!(line.next().unwrap().is_called);
+            assert!(line.next().is_none());
+        }
     }
 
     #[test]
