@@ -4,7 +4,8 @@
 //! one, each has a transaction, a flight of locks and a look at the change log of its own, which cost about as
 //! much as those of twenty; often the host itself could use the processors. So whoever was answered after a long
 //! time waits a small part of it for others of the same host, if any are to be expected within it: a host that
-//! has answered the last of so many after so long answers the next one after that time divided by their number.
+//! takes so long while so many ask it answers one each time that so long divided by so many has passed (Little's
+//! law).
 //!
 //! ```text
 //!   asks the host --> answered soon, or among few -----------------> goes, and whoever waits goes with it
@@ -26,12 +27,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One waits for this part of the time that the host took.
-const PART: u32 = 16;
+const PART: u32 = 8;
 /// The longest wait. Of a host that ends twenty a second it gathers five, which cost a fifth each; twice as
 /// many would save a tenth more.
 const LONGEST: Duration = Duration::from_millis(250);
-/// Shorter waits are not begun: a timer is no more exact, and such hosts answer many in one transaction anyway.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// Shorter waits are not begun: hosts that answer so soon answer many within one transaction anyway.
+const SHORTEST: Duration = Duration::from_millis(20);
 
 /// Those who ask one host.
 #[derive(Default)]
@@ -63,6 +64,12 @@ pub(crate) struct Member {
     since: Instant,
 }
 
+/// One who waits.
+struct Waiting {
+    patience: Duration,
+    departure: CancellationToken,
+}
+
 impl Company {
     /// From now on a host is asked.
     pub(crate) fn join(self: &Arc<Self>, host: Option<ResourceId>) -> Member {
@@ -85,14 +92,21 @@ impl Company {
         self.parties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One who asked does not any more: it waits for those who still do, if there are any, or goes with all who
-    /// wait.
-    fn leave(&self, host: ResourceId, waits: bool) -> Option<CancellationToken> {
+    /// One who asked for so long, so many asking then, does not any more: it waits for those who still do, if that
+    /// is worth it, or goes with all who wait.
+    fn leave(&self, host: ResourceId, took: Duration, among: u32) -> Option<Waiting> {
         let mut parties = self.parties();
         let party = parties.get_mut(&host)?;
+        let patience = patience(took, among.max(party.asking));
         party.asking = party.asking.saturating_sub(1);
-        if waits && party.asking > 0 {
-            return Some(party.departure.clone());
+        if let Some(patience) = patience
+            && party.asking > 0
+        {
+            let departure = party.departure.clone();
+            return Some(Waiting {
+                patience,
+                departure,
+            });
         }
         party.depart();
         if party.asking == 0 {
@@ -111,19 +125,16 @@ impl Company {
 impl Member {
     /// The host has answered: waits for others of it, for a small part of the time that it took.
     pub(crate) async fn gather(mut self) {
-        let Some(patience) = patience(self.since.elapsed(), self.among) else {
-            return;
-        };
         let Some(host) = self.host.take() else {
             return;
         };
-        let Some(departure) = self.company.leave(host, true) else {
+        let took = self.since.elapsed();
+        let Some(waiting) = self.company.leave(host, took, self.among) else {
             return;
         };
-        if tokio::time::timeout(patience, departure.cancelled())
-            .await
-            .is_err()
-        {
+        let departure = waiting.departure.cancelled();
+        let departure = tokio::time::timeout(waiting.patience, departure).await;
+        if departure.is_err() {
             self.company.depart(host);
         }
     }
@@ -132,7 +143,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         if let Some(host) = self.host.take() {
-            self.company.leave(host, false);
+            self.company.leave(host, Duration::ZERO, 0);
         }
     }
 }
@@ -177,18 +188,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_is_alone_or_among_few_waits_for_nothing() {
         let company = Arc::default();
-        assert_eq!(ask(&company, host(1), 4_000).await, 4_000);
-        let _few = crowd(&company, 14);
-        assert_eq!(ask(&company, host(1), 4_000).await, 4_000);
+        assert_eq!(ask(&company, host(1), 1_600).await, 1_600);
+        let mut few = crowd(&company, 6);
+        assert_eq!(ask(&company, host(1), 1_600).await, 1_600);
+        few.extend(crowd(&company, 1));
+        assert_eq!(ask(&company, host(1), 1_600).await, 1_800);
     }
 
     #[tokio::test(start_paused = true)]
     async fn those_who_are_answered_one_after_the_other_go_together() {
         let company = Arc::default();
         let _crowd = crowd(&company, MANY);
-        let answered = [1_600, 1_640, 1_680, 1_760];
+        let answered = [1_600, 1_640, 1_720, 1_840];
         let gone = join_all(answered.map(|at| ask(&company, host(1), at))).await;
-        assert_eq!(gone, [1_700, 1_700, 1_700, 1_870]);
+        assert_eq!(gone, [1_800, 1_800, 1_800, 2_070]);
     }
 
     #[tokio::test(start_paused = true)]
