@@ -15,6 +15,7 @@ use drover_store::{Ready, StoreError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::caps::Caps;
 use crate::engine::hints;
 use crate::engine::offers::{self, Offer};
 use crate::engine::runner::Runner;
@@ -54,7 +55,7 @@ impl ByHand {
         let announcer = Announcer::new(parts.bus.clone());
         let id = parts.chance.server_id();
         let (offers, woken) = offers::queue();
-        let caps = Arc::new(crate::caps(options, offers.clone()));
+        let caps = Arc::new(Caps::new(options, offers.clone()));
         let running = CancellationToken::new();
         let runner = crate::runner(id, options, &parts, (announcer, caps), running);
         Self {

@@ -57,9 +57,9 @@ pub use chance::{Chance, SystemChance};
 pub use interference::{Interference, NoInterference};
 pub use retention::Retention;
 
-use engine::caps::{Caps, Sizes};
+use engine::caps::Caps;
 use engine::dispatcher::Dispatcher;
-use engine::offers::{self, Offers};
+use engine::offers;
 use engine::runner::Runner;
 use engine::taking::Taker;
 use engine::{hints, sweep};
@@ -148,7 +148,7 @@ impl Server {
         let Self { options, parts, id } = self;
         let announcer = Announcer::new(parts.bus.clone());
         let (offers, offered) = offers::queue();
-        let caps = Arc::new(caps(&options, offers.clone()));
+        let caps = Arc::new(Caps::new(&options, offers.clone()));
         let runner = runner(id, &options, &parts, (announcer, caps), shutdown.clone());
         let taker = taker(id, &options, &parts);
         let queue = (offers.clone(), offered);
@@ -222,16 +222,6 @@ fn runner(
         policies: options.policies.clone(),
         stopping,
     })
-}
-
-/// The shares of a server, whose lines are called by offers.
-fn caps(options: &Options, offers: Offers) -> Caps {
-    let sizes = Sizes {
-        in_flight: options.in_flight,
-        per_host: options.per_host,
-        per_project: options.per_project,
-    };
-    Caps::new(sizes, offers)
 }
 
 /// What locks and claims for a server.

@@ -30,6 +30,7 @@ use drover_domain::{Process, ProcessId, Resource, ResourceId, ResourceType};
 use drover_store::Ready;
 
 use super::offers::Offers;
+use crate::Options;
 
 /// The soonest and the latest that one comes again who was not called.
 const SOONEST: Duration = Duration::from_secs(5);
@@ -55,17 +56,6 @@ impl fmt::Display for Sharer {
     }
 }
 
-/// How large the shares are, in processes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
-    /// All that the server works on at the same time.
-    pub(crate) in_flight: usize,
-    /// What a host has in any case.
-    pub(crate) per_host: usize,
-    /// What a project has.
-    pub(crate) per_project: usize,
-}
-
 #[derive(Default)]
 struct Share {
     at_work: usize,
@@ -83,7 +73,10 @@ struct Books {
 
 /// The shares of one server.
 pub(crate) struct Caps {
-    sizes: Sizes,
+    /// How many processes the server works on at most, and how many of them are of one host or of one project.
+    in_flight: usize,
+    per_host: usize,
+    per_project: usize,
     books: Mutex<Books>,
     offers: Offers,
 }
@@ -105,10 +98,12 @@ pub(crate) struct Full {
 }
 
 impl Caps {
-    /// Shares of these sizes, whose lines are called by offers.
-    pub(crate) fn new(sizes: Sizes, offers: Offers) -> Self {
+    /// The shares of a server, whose lines are called by offers.
+    pub(crate) fn new(options: &Options, offers: Offers) -> Self {
         Self {
-            sizes,
+            in_flight: options.in_flight,
+            per_host: options.per_host,
+            per_project: options.per_project,
             books: Mutex::default(),
             offers,
         }
@@ -158,10 +153,10 @@ impl Caps {
 
     /// How many a sharer can have at work while so many are at work in all.
     fn cap(&self, sharer: Sharer, of_all: usize) -> usize {
-        let left = self.sizes.in_flight.saturating_sub(of_all);
+        let left = self.in_flight.saturating_sub(of_all);
         match sharer {
-            Sharer::Host(_) => self.sizes.per_host.max(left),
-            Sharer::Project(_) => self.sizes.per_project,
+            Sharer::Host(_) => self.per_host.max(left),
+            Sharer::Project(_) => self.per_project,
         }
     }
 
@@ -270,13 +265,14 @@ mod tests {
         per_host: usize,
         per_project: usize,
     ) -> (Arc<Caps>, mpsc::Receiver<Offer>) {
-        let sizes = Sizes {
+        let options = Options {
             in_flight,
             per_host,
             per_project,
+            ..Options::default()
         };
         let (offers, called) = queue();
-        (Arc::new(Caps::new(sizes, offers)), called)
+        (Arc::new(Caps::new(&options, offers)), called)
     }
 
     /// Lets so many processes of a host enter, and tells how many got in.

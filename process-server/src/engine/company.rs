@@ -58,14 +58,16 @@ pub(crate) struct Company {
 /// One who asks a host, or no host at all, as long as it lives.
 pub(crate) struct Member {
     company: Arc<Company>,
+    /// Which, as long as it is asked and one does not wait.
     host: Option<ResourceId>,
     /// How many asked it then, this one included.
     among: u32,
     since: Instant,
 }
 
-/// One who waits.
+/// One who waits for others of a host.
 struct Waiting {
+    host: ResourceId,
     patience: Duration,
     departure: CancellationToken,
 }
@@ -92,27 +94,16 @@ impl Company {
         self.parties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One who asked for so long, so many asking then, does not any more: it waits for those who still do, if that
-    /// is worth it, or goes with all who wait.
-    fn leave(&self, host: ResourceId, took: Duration, among: u32) -> Option<Waiting> {
+    /// One who asked does not any more, and goes with all who wait.
+    fn leave(&self, host: ResourceId) {
         let mut parties = self.parties();
-        let party = parties.get_mut(&host)?;
-        let patience = patience(took, among.max(party.asking));
-        party.asking = party.asking.saturating_sub(1);
-        if let Some(patience) = patience
-            && party.asking > 0
-        {
-            let departure = party.departure.clone();
-            return Some(Waiting {
-                patience,
-                departure,
-            });
+        if let Some(party) = parties.get_mut(&host) {
+            party.asking = party.asking.saturating_sub(1);
+            party.depart();
+            if party.asking == 0 {
+                parties.remove(&host);
+            }
         }
-        party.depart();
-        if party.asking == 0 {
-            parties.remove(&host);
-        }
-        None
     }
 
     fn depart(&self, host: ResourceId) {
@@ -125,33 +116,46 @@ impl Company {
 impl Member {
     /// The host has answered: waits for others of it, for a small part of the time that it took.
     pub(crate) async fn gather(mut self) {
-        let Some(host) = self.host.take() else {
-            return;
-        };
-        let took = self.since.elapsed();
-        let Some(waiting) = self.company.leave(host, took, self.among) else {
+        let Some(waiting) = self.wait() else {
             return;
         };
         let departure = waiting.departure.cancelled();
         let departure = tokio::time::timeout(waiting.patience, departure).await;
         if departure.is_err() {
-            self.company.depart(host);
+            self.company.depart(waiting.host);
         }
+    }
+
+    /// Asks no more, and waits for those who still do, if there are any and one is to be expected in time.
+    fn wait(&mut self) -> Option<Waiting> {
+        let host = self.host?;
+        let took = self.since.elapsed();
+        let patience = (took / PART).min(LONGEST);
+        if patience < SHORTEST {
+            return None;
+        }
+        let mut parties = self.company.parties();
+        let party = parties.get_mut(&host)?;
+        let among = self.among.max(party.asking);
+        if party.asking <= 1 || patience * among < took {
+            return None;
+        }
+        party.asking -= 1;
+        self.host = None;
+        Some(Waiting {
+            host,
+            patience,
+            departure: party.departure.clone(),
+        })
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        if let Some(host) = self.host.take() {
-            self.company.leave(host, Duration::ZERO, 0);
+        if let Some(host) = self.host {
+            self.company.leave(host);
         }
     }
-}
-
-/// How long one waits whose answer took so long, among so many, if it is to expect company by waiting.
-fn patience(took: Duration, among: u32) -> Option<Duration> {
-    let patience = (took / PART).min(LONGEST);
-    (patience >= SHORTEST && patience * among >= took).then_some(patience)
 }
 
 #[cfg(test)]

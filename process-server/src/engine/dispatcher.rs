@@ -218,7 +218,7 @@ impl AtWork {
             Some(offered) => {
                 let mut known = offered.iter_mut();
                 match known.find(|known| known.ready == offer.ready) {
-                    Some(known) => known.is_called |= offer.is_called,
+                    Some(known) => known.take_in(offer),
                     None => offered.push(offer),
                 }
                 true

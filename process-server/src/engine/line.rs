@@ -4,6 +4,7 @@
 //! that waits, so that what is not urgent comes too, however much is. A process stands in the line
 //! once: the sweep may offer it again and again while it waits.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use drover_domain::ProcessId;
@@ -19,9 +20,8 @@ const LONGEST: usize = 16_384;
 /// Offers that wait.
 #[derive(Default)]
 pub(crate) struct Line {
-    classes: [VecDeque<Offer>; Priority::ALL.len()],
-    /// Who stands in it, and whether it was called.
-    standing: HashMap<ProcessId, bool>,
+    classes: [VecDeque<ProcessId>; Priority::ALL.len()],
+    standing: HashMap<ProcessId, Offer>,
     served: u32,
 }
 
@@ -29,47 +29,41 @@ impl Line {
     /// Puts an offer at the end of its class, or at the beginning if it was called: it has waited before. One
     /// that stands in the line already is called where it stands; one that does not fit any more is dropped.
     pub(crate) fn join(&mut self, offer: Offer) {
-        if self.is_standing(offer) || self.is_full() {
+        if self.is_full() && !self.standing.contains_key(&offer.ready.process) {
             return;
         }
-        self.standing.insert(offer.ready.process, offer.is_called);
         match offer.is_called {
-            true => self.class(offer).push_front(offer),
-            false => self.class(offer).push_back(offer),
+            true => self.put_back(offer),
+            false => self.stand(offer, VecDeque::push_back),
         }
     }
 
     /// Puts an offer back to where it came from.
     pub(crate) fn put_back(&mut self, offer: Offer) {
-        if !self.is_standing(offer) {
-            self.standing.insert(offer.ready.process, offer.is_called);
-            self.class(offer).push_front(offer);
-        }
+        self.stand(offer, VecDeque::push_front);
     }
 
-    /// Whether a process stands in the line. If it does, and this offer calls it, it is called.
-    fn is_standing(&mut self, offer: Offer) -> bool {
-        let Some(is_called) = self.standing.get_mut(&offer.ready.process) else {
-            return false;
-        };
-        *is_called |= offer.is_called;
-        true
+    fn stand(&mut self, offer: Offer, put: fn(&mut VecDeque<ProcessId>, ProcessId)) {
+        let process = offer.ready.process;
+        match self.standing.entry(process) {
+            Entry::Occupied(mut standing) => standing.get_mut().take_in(offer),
+            Entry::Vacant(place) => {
+                place.insert(offer);
+                put(self.class(offer), process);
+            }
+        }
     }
 
     /// Takes the offer whose turn it is.
     pub(crate) fn next(&mut self) -> Option<Offer> {
         self.served = (self.served + 1) % ROUND;
-        let has_some = |class: &&mut VecDeque<Offer>| !class.is_empty();
+        let has_some = |class: &&mut VecDeque<ProcessId>| !class.is_empty();
         let class = match self.served {
             0 => self.classes.iter_mut().rev().find(has_some),
             _ => self.classes.iter_mut().find(has_some),
         };
-        let offer = class?.pop_front()?;
-        let is_called = self.standing.remove(&offer.ready.process);
-        Some(Offer {
-            is_called: is_called.unwrap_or(offer.is_called),
-            ..offer
-        })
+        let process = class?.pop_front()?;
+        self.standing.remove(&process)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -84,7 +78,7 @@ impl Line {
         self.standing.len() >= LONGEST
     }
 
-    fn class(&mut self, offer: Offer) -> &mut VecDeque<Offer> {
+    fn class(&mut self, offer: Offer) -> &mut VecDeque<ProcessId> {
         match offer.ready.priority {
             Priority::Urgent => &mut self.classes[0],
             Priority::Normal => &mut self.classes[1],

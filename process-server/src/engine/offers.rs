@@ -36,6 +36,11 @@ impl Offer {
             is_called: false,
         }
     }
+
+    /// Makes one offer of this and another of the same process: it is called if either calls it.
+    pub(crate) fn take_in(&mut self, other: Offer) {
+        self.is_called |= other.is_called;
+    }
 }
 
 /// Where to make offers.
