@@ -19,6 +19,9 @@ use drover_store::{Accepted, Attached, ChangeFilter, Position, ProcessFilter, fr
 use crate::misfortune::{Effect, Misfortune, Site};
 use crate::world::{PATIENCE, World};
 
+/// A last write is seen by others this much sooner, at most, than by whoever made it.
+const STRIKES_WITHIN: Duration = Duration::from_secs(5);
+
 /// What a life leaves behind, without what differs from one to the next: ids and moments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
@@ -79,12 +82,26 @@ impl Life {
         ] {
             change(&world, &host, request).await?;
         }
-        Ok(Self {
-            trace: trace(&world, containers_on_host).await?,
+        Ok(Self::of(&world, trace(&world, containers_on_host).await?).await)
+    }
+
+    /// What a world has come to. A last write is seen before whoever made it is told of it and may die, so a
+    /// misfortune has a while to strike.
+    async fn of(world: &World, trace: Trace) -> Self {
+        let has_struck = || world.killer.has_struck() || world.runtime.has_struck();
+        let strikes = async {
+            while world.killer.is_to_strike() && !has_struck() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        // Whoever compares says so if it has not struck by then.
+        drop(tokio::time::timeout(STRIKES_WITHIN, strikes).await);
+        Self {
+            trace,
             sites: world.killer.sites(),
             actions: world.runtime.actions(),
-            has_struck: world.killer.has_struck() || world.runtime.has_struck(),
-        })
+            has_struck: has_struck(),
+        }
     }
 }
 
@@ -120,12 +137,7 @@ pub async fn live_on_the_move(misfortune: Misfortune) -> anyhow::Result<Life> {
     world.host(1, State::Active).await?;
     change(&world, &container, Request::Remove).await?;
     let containers_on_host = world.store.containers_on(first.id).await?;
-    Ok(Life {
-        trace: trace(&world, containers_on_host).await?,
-        sites: world.killer.sites(),
-        actions: world.runtime.actions(),
-        has_struck: world.killer.has_struck() || world.runtime.has_struck(),
-    })
+    Ok(Life::of(&world, trace(&world, containers_on_host).await?).await)
 }
 
 /// Lives the life of an image: two hosts fetch it, which both fail at first, fetch it once more, and it is
@@ -163,12 +175,7 @@ pub async fn live_with_an_image(misfortune: Misfortune) -> anyhow::Result<Life> 
         passed.iter_mut().for_each(|(_, version)| *version = 0);
         passed.dedup();
     }
-    Ok(Life {
-        trace,
-        sites: world.killer.sites(),
-        actions: world.runtime.actions(),
-        has_struck: world.killer.has_struck() || world.runtime.has_struck(),
-    })
+    Ok(Life::of(&world, trace).await)
 }
 
 /// Checks that each of two hosts has an image, and that nobody is still to be asked.

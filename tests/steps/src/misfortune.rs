@@ -80,6 +80,11 @@ impl Killer {
             .clone()
     }
 
+    /// Whether some misfortune is to strike, here or on a host.
+    pub fn is_to_strike(&self) -> bool {
+        self.misfortune != Misfortune::None
+    }
+
     /// Whether it has struck.
     pub fn has_struck(&self) -> bool {
         self.has_struck.load(Ordering::SeqCst)
